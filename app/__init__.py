@@ -1,1 +1,19 @@
-"""A placeholder."""
+"""Notegate: notes and user info behind Amazon Cognito, the same at three doors.
+
+Where to read first::
+
+    settings            every environment variable
+    auth/               who is calling?     jwks ← tokens ← current_user
+    store/              where are the notes?     base ← sqlite, dynamodb
+    errors, blocking    the one error shape; how to call what blocks
+    notes, userinfo     the API
+    docs                its description and page
+    application         create_app: puts all this together
+    adapter             Lambda's events ↔ the app
+    main                door 1: a server        uvicorn app.main:app
+    lambda_handler      door 2: a Lambda        app.lambda_handler.handler
+    definition          the app as API Gateway knows it
+    local/              door 3: API Gateway and Cognito on this machine     notegate
+
+Each line may import what stands above it and nothing below (checked by import-linter).
+"""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("notegate")
@@ -22,11 +23,27 @@ MAX_BODY = 6 * 1024 * 1024
 """Bytes of a request body: what Lambda takes, so that no door accepts what another cannot."""
 
 
-class FieldError(TypedDict):
+class FieldError(BaseModel):
     """One wrong field: where it is, and what is wrong with it."""
 
     field: str
     reason: str
+
+
+class Problem(BaseModel):
+    """The shape itself."""
+
+    message: str
+    errors: list[FieldError] | None = None
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "A parameter or the body is wrong"},
+    401: {"model": Problem, "description": "No valid token"},
+    413: {"model": Problem, "description": "The request is too long"},
+    503: {"model": Problem, "description": "Try again in `Retry-After` seconds"},
+}
+"""What every route that needs a user may answer, for the API's description."""
 
 
 class ApiError(HTTPException):
@@ -52,15 +69,21 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Build an answer of the one shape."""
-    body: dict[str, Any] = {"message": message}
-    if errors:
-        body["errors"] = errors
-    return JSONResponse(body, status, headers=dict(headers or {}))
+    problem = Problem(message=message, errors=errors)
+    body = problem.model_dump_json(exclude_none=True)
+    return Response(body, status, headers, media_type="application/json")
 
 
 def unavailable(retry_after: int = 1) -> ApiError:
-    """Build the refusal for something that may work again in ``retry_after`` seconds."""
+    """Build the refusal for what may work again in ``retry_after`` seconds."""
     return ApiError(503, "Service Unavailable", headers={"Retry-After": str(retry_after)})
+
+
+def bad_parameter(field: str, reason: str) -> ApiError:
+    """Build the refusal of a path, query or header parameter."""
+    return ApiError(
+        400, "Invalid request parameters", errors=[FieldError(field=field, reason=reason)]
+    )
 
 
 def install(app: FastAPI) -> None:
@@ -79,31 +102,31 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> Response:
         if isinstance(error, ApiError):
-            message = error.detail
-        elif error.status_code == 400:
-            # FastAPI's own: a body that cannot be parsed at all (too deep, not UTF-8).
-            message = "Invalid request body"
-        else:
-            message = str(error.detail)
-        errors = error.errors if isinstance(error, ApiError) else None
-        return error_response(error.status_code, message, errors=errors, headers=error.headers)
+            return error_response(
+                error.status_code, error.detail, errors=error.errors, headers=error.headers
+            )
+        if error.status_code == 400:
+            # FastAPI's own, for a body that it cannot read at all (too deep, not UTF-8).
+            unreadable = FieldError(field="body", reason="cannot be read as JSON")
+            return error_response(400, "Invalid request body", errors=[unreadable])
+        return error_response(error.status_code, error.detail, headers=error.headers)
 
 
 def _field_error(problem: Any) -> FieldError:
-    where = [str(part) for part in problem["loc"][1:] if isinstance(part, str)]
     if problem["type"] == "json_invalid":
-        return {"field": "body", "reason": "is not JSON"}
-    return {
-        "field": ".".join(where) or "body",
-        "reason": problem["msg"].removeprefix("Value error, "),
-    }
+        return FieldError(field="body", reason="is not JSON")
+    where = [part for part in problem["loc"][1:] if isinstance(part, str)]
+    reason = problem["msg"].removeprefix("Value error, ")
+    return FieldError(field=".".join(where) or "body", reason=reason)
 
 
-class LastResort:
-    """ASGI middleware: an unforeseen exception becomes a 500 of the one shape, a long body a 413.
+class Answers:
+    """ASGI middleware: every request gets an answer, and nobody keeps one that is not theirs.
 
-    It stands inside the CORS middleware, so that these answers carry CORS headers too. The log
-    names the exception's type and place and never its text, which may hold a note or a token.
+    An unforeseen exception becomes a 500 of the one shape and a body that is too long a 413. The
+    log names the exception's type and place and never its text, which may hold a note or a token.
+    An answer that does not say how long it may be kept must not be kept (RFC 9111, 5.2.2.5).
+    It stands inside the CORS middleware, so that all this carries CORS headers too.
     """
 
     def __init__(self, app: ASGIApp, *, max_body: int = MAX_BODY) -> None:
@@ -118,9 +141,12 @@ class LastResort:
         started = False
         received = 0
 
-        async def send_noting(message: Message) -> None:
+        async def send_private(message: Message) -> None:
             nonlocal started
-            started = True
+            if message["type"] == "http.response.start":
+                started = True
+                if not any(name == b"cache-control" for name, _ in message["headers"]):
+                    message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
         async def receive_counting() -> Message:
@@ -132,25 +158,25 @@ class LastResort:
             return message
 
         try:
-            await self.app(scope, receive_counting, send_noting)
+            await self.app(scope, receive_counting, send_private)
+            return
         except _TooLong:
-            response = error_response(413, "Request Too Long")
+            response = error_response(413, "Request Too Long", headers={"Connection": "close"})
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             log.error(
-                "%s in %s line %s, answering %s %s",
+                "%s in %s (%s:%s) answering %s",
                 type(error).__name__,
                 place.name,
+                place.filename,
                 place.lineno,
                 scope["method"],
-                scope["path"],
             )
+            if started:
+                # Too late for another answer: the server must cut the connection.
+                raise RuntimeError("the answer had already begun") from None
             response = error_response(500, "Internal server error")
-        else:
-            return
-        if started:
-            raise ConnectionError("the answer had already begun")
-        await response(scope, receive, send)
+        await response(scope, receive, send_private)
 
 
 class _TooLong(BaseException):

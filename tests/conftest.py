@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import socket
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
+import httpx2
 import pytest
+from fastapi import FastAPI
+
+from app.application import create_app
+from app.auth import Fetch
+from app.settings import load_settings
+from app.store import NoteStore
+from app.userinfo import Directory
+from tests.api import FakeDirectory, MakeApp, MakeDoor, SignIn, Stage
+from tests.doors import DOORS, Door, open_door
+from tests.tokens import CLIENT_ID, POOL_ID, SUB, Pool
+
+pytest_plugins = ["tests.store_fixtures"]
 
 _connect = socket.socket.connect
 
@@ -30,3 +48,141 @@ def _no_network() -> Any:
         patch.setenv(name, value)
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _main_loop() -> Iterator[None]:
+    """Own and close the loop on which the lambda door's events run."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def pool() -> Pool:
+    """Return a user pool's keys."""
+    return Pool()
+
+
+@pytest.fixture(scope="session")
+def fetch_keys(pool: Pool) -> Fetch:
+    """Return what fetches the pool's key set."""
+
+    async def fetch() -> bytes:
+        return json.dumps(pool.jwks).encode()
+
+    return fetch
+
+
+@pytest.fixture(scope="session")
+def make_app(fetch_keys: Fetch) -> MakeApp:
+    """Return what builds the app around parts of the test's own."""
+
+    def make_app(
+        store: NoteStore | None = None, directory: Directory | None = None, **variables: str
+    ) -> FastAPI:
+        given = {"cognito_user_pool_id": POOL_ID, "cognito_app_client_id": CLIENT_ID} | variables
+        return create_app(
+            load_settings(_env_file=None, **given),
+            store=store,
+            directory=directory or FakeDirectory(),
+            fetch_keys=fetch_keys,
+        )
+
+    return make_app
+
+
+@pytest.fixture
+def make_door(fetch_keys: Fetch) -> Iterator[MakeDoor]:
+    """Return what opens doors to an app of the test's own."""
+    with ExitStack() as stack:
+
+        def make_door(name: str, app: FastAPI) -> Door:
+            door = open_door(name, app, fetch_keys)
+            stack.callback(door.shut)
+            return door
+
+        yield make_door
+
+
+@pytest.fixture(scope="session")
+def stages(
+    make_app: MakeApp, fetch_keys: Fetch, session_store: Callable[[str], NoteStore]
+) -> Iterator[Callable[[str], Stage]]:
+    """Return the stage of each kind of store."""
+    made: dict[str, Stage] = {}
+
+    def stage(kind: str) -> Stage:
+        if kind not in made:
+            store, directory = session_store(kind), FakeDirectory()
+            app = make_app(store, directory)
+            doors = {name: open_door(name, app, fetch_keys) for name in DOORS}
+            made[kind] = Stage(app, store, directory, doors)
+        return made[kind]
+
+    yield stage
+    for each in made.values():
+        for door in each.doors.values():
+            door.shut()
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def stage(request: pytest.FixtureRequest, stages: Callable[[str], Stage]) -> Stage:
+    """Return the app on each store in turn, without notes of ``student`` and ``testuser``."""
+    stage = stages(request.param)
+    for owner in ("student", "testuser"):
+        page = stage.store.page(owner, after=None, limit=1000)
+        while page.notes:
+            for note in page.notes:
+                stage.store.delete(owner, note.id)
+            page = stage.store.page(owner, after=None, limit=1000)
+    stage.directory.down = False
+    stage.directory.users = {
+        "student": {"sub": SUB, "email": "s@example.com", "nickname": "Stu"},
+    }
+    return stage
+
+
+@pytest.fixture
+def app(stage: Stage) -> FastAPI:
+    """Return the app, on each store in turn. Others use it too: leave it as it is."""
+    return stage.app
+
+
+@pytest.fixture
+def directory(stage: Stage) -> FakeDirectory:
+    """Return the users whom /userinfo knows."""
+    return stage.directory
+
+
+@pytest.fixture(params=DOORS)
+def door(request: pytest.FixtureRequest) -> str:
+    """Return the name of the door under test."""
+    return str(request.param)
+
+
+@pytest.fixture
+def client(door: str, stage: Stage) -> Iterator[httpx2.Client]:
+    """Return a client without a token, at each door in turn."""
+    with stage.doors[door].client() as client:
+        yield client
+
+
+@pytest.fixture
+def sign_in(door: str, stage: Stage, pool: Pool) -> Iterator[SignIn]:
+    """Return what signs a user in at the door under test."""
+    with ExitStack() as stack:
+
+        def sign_in(name: str = "") -> httpx2.Client:
+            name = name or f"user-{uuid.uuid4()}"
+            token = pool.id_token(**{"cognito:username": name})
+            return stack.enter_context(stage.doors[door].client(token))
+
+        yield sign_in
+
+
+@pytest.fixture
+def student(sign_in: SignIn) -> httpx2.Client:
+    """Return a client with the token of ``student``."""
+    return sign_in("student")

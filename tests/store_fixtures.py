@@ -59,7 +59,7 @@ def aws_session(_no_network: None) -> boto3.session.Session:
 @pytest.fixture
 def one_session(aws_session: boto3.session.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stores use that session instead of making their own."""
-    monkeypatch.setattr("boto3.session.Session", lambda: aws_session)
+    monkeypatch.setattr("botocore.session.get_session", lambda: aws_session._session)
 
 
 @pytest.fixture(scope="session")
