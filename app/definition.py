@@ -72,7 +72,7 @@ def api_definition(
         }
     return {
         "openapi": "3.0.1",
-        "info": {"title": app.title, "version": app.version},
+        "info": {"title": app.title, "version": app.version, "description": app.description},
         "paths": paths,
         "components": {
             "schemas": _models(description["components"]["schemas"], models),

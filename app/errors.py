@@ -6,8 +6,10 @@ No exception's text ever reaches a client.
 from __future__ import annotations
 
 import logging
+import secrets
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,6 +18,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.logs import request_line
 
 log = logging.getLogger("notegate")
 
@@ -121,7 +125,7 @@ def _field_error(problem: Any) -> FieldError:
 
 
 class Answers:
-    """ASGI middleware: every request gets an answer, and nobody keeps one that is not theirs.
+    """ASGI middleware: every request gets an answer and a line in the log.
 
     An unforeseen exception becomes a 500 of the one shape and a body that is too long a 413. The
     log names the exception's type and place and never its text, which may hold a note or a token.
@@ -138,13 +142,14 @@ class Answers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        began = time.perf_counter()
+        status = 0
         received = 0
 
         async def send_private(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 if not any(name == b"cache-control" for name, _ in message["headers"]):
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
@@ -158,7 +163,17 @@ class Answers:
             return message
 
         try:
-            await self.app(scope, receive_counting, send_private)
+            await self._answer(scope, receive_counting, send_private, lambda: status > 0)
+        finally:
+            milliseconds = (time.perf_counter() - began) * 1000
+            route = getattr(scope.get("route"), "path", "-")
+            request_line(scope["method"], route, status, milliseconds, _request_id(scope))
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, started: Callable[[], bool]
+    ) -> None:
+        try:
+            await self.app(scope, receive, send)
             return
         except _TooLong:
             response = error_response(413, "Request Too Long", headers={"Connection": "close"})
@@ -172,11 +187,20 @@ class Answers:
                 place.lineno,
                 scope["method"],
             )
-            if started:
+            if started():
                 # Too late for another answer: the server must cut the connection.
                 raise RuntimeError("the answer had already begun") from None
             response = error_response(500, "Internal server error")
-        await response(scope, receive, send_private)
+        await response(scope, receive, send)
+
+
+def _request_id(scope: Scope) -> str:
+    """Return API Gateway's id of the request, or the function's, or a new one."""
+    event = scope.get("aws.event")
+    if event is None:
+        return secrets.token_hex(8)
+    given: str | None = event.get("requestContext", {}).get("requestId")
+    return given or getattr(scope["aws.context"], "aws_request_id", "-")
 
 
 class _TooLong(BaseException):

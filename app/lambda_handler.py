@@ -20,6 +20,7 @@ if running_in_lambda():  # pragma: no cover - in a process of its own (tests/dep
 
 from fastapi import FastAPI
 
+from app import logs
 from app.adapter import Event, Handler, make_handler, new_loop
 from app.application import create_app, token_verifier
 from app.store import DynamoNotes, StoreUnusable
@@ -53,9 +54,7 @@ def _refuse_all(reason: Exception) -> Handler:
 def _handler_from_environment() -> Handler:
     try:
         settings = load_settings()
-        logging.getLogger().setLevel(settings.log_level)
-        # One line at each start that says nothing: in Lambda they come from the environment.
-        logging.getLogger("botocore.credentials").setLevel(logging.WARNING)
+        logs.set_up(settings.log_level)
         app = create_app(settings)
     except (SettingsError, StoreUnusable) as error:
         return _refuse_all(error)

