@@ -32,7 +32,8 @@ OWN_ANSWERS = [
     ),
     Own(
         403, "Missing Authentication Token", 200, "",
-        "a preflight for a path that is not there: the app has one policy for all paths",
+        "a preflight for a path that is not there: the app has one policy for all paths; or a "
+        "literal path written with escapes (/%6eotes): the gateway compares paths as they are sent",
     ),
     Own(403, "Missing Authentication Token", 400, "Disallowed CORS", "likewise, refused"),
     Own(401, "Unauthorized", 401, "Unauthorized", "its authorizer comes first"),

@@ -21,7 +21,7 @@ from app import logs
 from app.application import create_app
 from app.errors import Answers, ApiError
 from app.settings import LOCAL_KID_PREFIX, Settings, load_settings
-from app.store import StoreUnavailable
+from app.store import DynamoNotes, StoreUnavailable
 from tests.api import FakeDirectory, MakeApp, MakeDoor, SignIn, Stage, refusal
 from tests.differences import OWN_ANSWERS, is_gateways_own
 from tests.doors import open_door
@@ -147,6 +147,19 @@ def test_a_store_out_of_reach_is_a_503_with_retry_after(
         answer = client.request(method, path, json=body)
         refusal(answer, 503, "Service Unavailable")
         assert answer.headers["retry-after"] == "3"
+
+
+@pytest.mark.usefixtures("one_session")
+@pytest.mark.parametrize(("method", "path"), [("GET", "/notes"), ("PUT", "/notes/1")])
+def test_a_table_out_of_reach_is_a_503_within_five_seconds(
+    door: str, make_app: MakeApp, make_door: MakeDoor, pool: Pool, method: str, path: str
+) -> None:
+    store = DynamoNotes("Notes", region="eu-central-1", endpoint_url="http://127.0.0.1:9")
+    with make_door(door, make_app(store)).client(pool.id_token()) as client:
+        began = time.monotonic()
+        answer = client.request(method, path, json={"Note": "x"} if method == "PUT" else None)
+        refusal(answer, 503, "Service Unavailable")
+        assert time.monotonic() - began < 5
 
 
 def test_keys_out_of_reach_are_a_503_and_never_a_200_or_401(door: str, pool: Pool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import socket
 import tomllib
 from pathlib import Path
 
@@ -48,3 +49,16 @@ def test_a_menu_lists_what_it_offers_in_order(name: str) -> None:
 def test_the_console_script_is_there() -> None:
     module, _, attribute = PYPROJECT["project"]["scripts"]["notegate"].partition(":")
     assert callable(getattr(importlib.import_module(module), attribute))
+
+
+def test_no_test_reaches_beyond_this_machine() -> None:
+    with socket.socket() as sock, pytest.raises(AssertionError, match="192.0.2.1"):
+        sock.connect(("192.0.2.1", 80))
+
+
+@pytest.mark.parametrize("path", ["app", "tests"])
+def test_no_machines_path_and_no_registrys_address_is_in_the_tree(path: str) -> None:
+    told = ("/root" + "/", "/home" + "/", "pypi" + ".org", "file" + ":///opt")
+    for file in (ROOT / path).rglob("*.py"):
+        text = file.read_text()
+        assert not [each for each in told if each in text], file
