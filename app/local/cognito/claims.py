@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,10 @@ from app.local.cognito.grants import Grant
 
 BOOLEANS = frozenset({"email_verified", "phone_number_verified"})
 
+_GROUPS = {
+    "email": ("email", "email_verified"),
+    "phone": ("phone_number", "phone_number_verified"),
+}
 _UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 _DEFAULTS: dict[str, tuple[int, str]] = {
     "AccessToken": (1, "hours"),
@@ -53,6 +57,16 @@ def readable(
     """Keep the attributes that an app client may read: all of the schema unless it names some."""
     allowed = set(config.get("ReadAttributes") or schema)
     return {n: v for n, v in attributes.items() if n in allowed and n != "sub"}
+
+
+def in_scope(attributes: Mapping[str, str], scopes: Collection[str]) -> dict[str, str]:
+    """Keep the attributes that scopes ask for: all of them unless one names a group.
+
+    Source: "The user attributes endpoint" in the developer guide, scopes and their effects.
+    """
+    asked = {scope for scope in scopes if scope in ("profile", *_GROUPS)}
+    group_of = {name: group for group, names in _GROUPS.items() for name in names}
+    return {n: v for n, v in attributes.items() if not asked or group_of.get(n, "profile") in asked}
 
 
 def id_claims(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.local.cognito.answers import Refused, Tokens, User
 from app.local.cognito.files import DataError, DataFolder, write_atomically
+from app.local.cognito.hosted import Hosted
 from app.local.cognito.mail import Mail, Outbox
 from app.local.cognito.server import Server
 
@@ -72,7 +73,8 @@ class LocalPool:
         except BaseException:
             self._folder.close()
             raise
-        self.asgi = Server(self.call, self.jwks_of, allowed_hosts)
+        hosted = Hosted(self, clock, exposed=bool(allowed_hosts))
+        self.asgi = Server(self.call, self.jwks_of, allowed_hosts, hosted)
         """The pool over HTTP, to be mounted under ``/_cognito``."""
 
     def close(self) -> None:
@@ -103,14 +105,14 @@ class LocalPool:
         """
         from app.local.cognito.operations import Operations
 
-        return self._run(lambda backend: Operations(backend, operation, params).answer())
+        return self.run(lambda backend: Operations(backend, operation, params).answer())
 
     def check_password(self, username: str, password: str, *, client_id: str = client_id) -> User:
         """Find the user with this name and password.
 
         Raises:
             Refused: as InitiateAuth does; and NewPasswordRequired, with a type of our own, for
-                a temporary password, which only the API's challenge can replace.
+                a temporary password, which has to be replaced first.
         """
 
         def check(backend: Backend) -> User:
@@ -122,7 +124,7 @@ class LocalPool:
                 raise Refused("NewPasswordRequired", "The temporary password must be replaced")
             return User(user.username, user.id, dict(user.attribute_lookup))
 
-        return self._run(check)
+        return self.run(check)
 
     def issue(
         self,
@@ -152,7 +154,7 @@ class LocalPool:
             )
             return Tokens(identity, access, refresh, seconds)
 
-        return self._run(issue)
+        return self.run(issue)
 
     def refresh(self, refresh_token: str, *, client_id: str = client_id) -> Tokens:
         """Make new tokens for a refresh token, for an app client that the caller has recognized.
@@ -166,11 +168,11 @@ class LocalPool:
             result = backend.refresh(pool, client, refresh_token)["AuthenticationResult"]
             return Tokens(result["IdToken"], result["AccessToken"], None, result["ExpiresIn"])
 
-        return self._run(refresh)
+        return self.run(refresh)
 
     def revoke(self, refresh_token: str, *, client_id: str = client_id) -> None:
         """End the sign-in of a refresh token; one that is not known is no mistake."""
-        self._run(lambda backend: backend.revoke(client_id, refresh_token))
+        self.run(lambda backend: backend.revoke(client_id, refresh_token))
 
     def access_claims(self, access_token: str, scope: str | None = None) -> dict[str, Any]:
         """Read an access token of the pool: its claims.
@@ -185,9 +187,14 @@ class LocalPool:
                 raise Refused("NotAuthorizedException", "Invalid Access Token")
             return found
 
-        return self._run(read)
+        return self.run(read)
 
-    def _run(self, work: Callable[[Backend], T]) -> T:
+    def run(self, work: Callable[[Backend], T]) -> T:
+        """Do something with the pools, alone, and keep what it changes.
+
+        Raises:
+            Refused: with the exception that Cognito would answer.
+        """
         from moto.core.exceptions import JsonRESTError
 
         with self._lock:

@@ -1,4 +1,4 @@
-"""The pool over HTTP: Cognito's JSON protocol and the public keys, and nothing else.
+"""The pool over HTTP: Cognito's JSON protocol, the public keys, the hosted endpoints.
 
 The server trusts whoever reaches it, as a laptop's tools do. So a web page must not: a request
 under a foreign host name (DNS rebinding) or from a foreign origin is refused.
@@ -7,18 +7,22 @@ under a foreign host name (DNS rebinding) or from a foreign origin is refused.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.local.cognito.answers import Refused
+from app.local.cognito.discovery import configuration
+from app.local.cognito.hosts import host_of, is_this_machine
+
+if TYPE_CHECKING:
+    from app.local.cognito.hosted import Hosted
 
 PREFIX = "/_cognito"
 TARGET = "AWSCognitoIdentityProviderService."
@@ -77,6 +81,7 @@ class Server:
         call: Runs an operation with its parameters; raises Refused.
         jwks_of: A pool's key set, or None.
         allowed_hosts: Hosts besides this machine; ``*`` for any.
+        hosted: The hosted endpoints.
     """
 
     def __init__(
@@ -84,8 +89,10 @@ class Server:
         call: Callable[[str, dict[str, Any]], dict[str, Any]],
         jwks_of: Callable[[str], dict[str, Any] | None],
         allowed_hosts: Collection[str] = (),
+        hosted: Hosted | None = None,
     ) -> None:
         self._call = call
+        self._hosted = hosted
         self._jwks_of = jwks_of
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
 
@@ -94,83 +101,78 @@ class Server:
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)
-        status, document, extra = await self._answer(scope, headers, receive)
+        hosted = self._hosted if self._hosted and self._hosted.serves(scope["path"]) else None
+        response = await self._answer(scope, headers, receive, hosted)
         origin = headers.get("origin")
-        if origin is not None and self._is_known(origin, headers):
-            extra = {**extra, **_CORS, "access-control-allow-origin": origin, "vary": "Origin"}
-        body = b"" if document is None else json.dumps(document).encode()
-        extra = {
-            **extra,
-            "content-length": str(len(body)),
-            "x-amzn-requestid": str(uuid.uuid4()),
-        }
-        encoded = [(name.encode(), value.encode("latin-1")) for name, value in extra.items()]
-        await send({"type": "http.response.start", "status": status, "headers": encoded})
-        await send({"type": "http.response.body", "body": body})
+        # Pages hold what only their own browser may read.
+        shared = hosted is None or hosted.for_apps(scope["path"])
+        if shared and origin is not None and self._is_known(origin, headers):
+            cors = {**_CORS, "access-control-allow-origin": origin, "vary": "Origin"}
+            response.headers.update(cors)
+        response.headers["x-amzn-requestid"] = str(uuid.uuid4())
+        await response(scope, receive, send)
 
     async def _answer(
-        self, scope: Scope, headers: Headers, receive: Receive
-    ) -> tuple[int, dict[str, Any] | None, Mapping[str, str]]:
+        self, scope: Scope, headers: Headers, receive: Receive, hosted: Hosted | None
+    ) -> Response:
         kind = {"content-type": "application/x-amz-json-1.1", "cache-control": "no-store"}
         try:
             self._refuse_foreigners(headers)
             if scope["method"] == "OPTIONS":
-                return 204, None, {}
+                return Response(status_code=204)
+            if hosted is not None:
+                return await hosted.answer(scope, await _body(receive), PREFIX)
             if scope["method"] in {"GET", "HEAD"}:
-                return 200, self._keys(scope["path"]), {"content-type": "application/json"}
+                return _json(
+                    200, self._document(scope, headers), {"content-type": "application/json"}
+                )
             operation = _operation(scope, headers)
             params = _parameters(await _body(receive))
             # In a thread: passwords take a while on purpose, and the disk takes its time.
-            return 200, await asyncio.to_thread(self._call, operation, params), kind
+            return _json(200, await asyncio.to_thread(self._call, operation, params), kind)
         except _Answer as refusal:
             status, type, message = refusal.status, refusal.type, str(refusal)
         except Refused as refusal:
             status, type, message = 400, refusal.type, refusal.message
         except Exception:
-            _log.exception("The local user pool failed at %s", headers.get("x-amz-target"))
+            what = scope["path"] if hosted else headers.get("x-amz-target")
+            _log.exception("The local user pool failed at %s", what)
             status, type, message = 500, "InternalErrorException", "Internal server error"
         kind["x-amzn-errortype"] = type
-        return status, {"__type": type, "message": message}, kind
+        return _json(status, {"__type": type, "message": message}, kind)
 
     def _is_own(self, host: str) -> bool:
-        return host in self._allowed or _is_this_machine(host)
+        return host in self._allowed or is_this_machine(host)
 
     def _is_known(self, origin: str, headers: Headers) -> bool:
         # That any host name is allowed does not mean that any page may call.
-        host = _host_of(origin)
-        return self._is_own(host) or (host != "" and host == _host_of(_authority(headers)))
+        host = host_of(origin)
+        return self._is_own(host) or (host != "" and host == host_of(_authority(headers)))
 
     def _refuse_foreigners(self, headers: Headers) -> None:
-        if "*" not in self._allowed and not self._is_own(_host_of(_authority(headers))):
+        if "*" not in self._allowed and not self._is_own(host_of(_authority(headers))):
             raise _Answer(403, "ForbiddenException", "The local user pool does not know this host")
         origin = headers.get("origin")
         if origin is not None and not self._is_known(origin, headers):
             raise _Answer(403, "ForbiddenException", "The local user pool is not for this origin")
 
-    def _keys(self, path: str) -> dict[str, Any]:
-        pool_id, _, rest = path.removeprefix("/").partition("/")
-        keys = self._jwks_of(pool_id) if rest == ".well-known/jwks.json" else None
-        if keys is None:
-            raise _Answer(404, "ResourceNotFoundException", "There is nothing here")
-        return keys
+    def _document(self, scope: Scope, headers: Headers) -> dict[str, Any]:
+        pool_id, _, rest = scope["path"].removeprefix("/").partition("/")
+        keys = self._jwks_of(pool_id)
+        if keys is not None and rest == ".well-known/jwks.json":
+            return keys
+        if keys is not None and rest == ".well-known/openid-configuration":
+            base = f"{scope.get('scheme', 'http')}://{headers.get('host', '')}{PREFIX}"
+            return configuration(pool_id, base)
+        raise _Answer(404, "ResourceNotFoundException", "There is nothing here")
+
+
+def _json(status: int, document: dict[str, Any], headers: Mapping[str, str]) -> Response:
+    return Response(json.dumps(document), status, headers)
 
 
 def _authority(headers: Headers) -> str:
     return f"//{headers.get('host', '')}"
-
-
-def _host_of(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _operation(scope: Scope, headers: Headers) -> str:

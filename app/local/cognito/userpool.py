@@ -219,10 +219,11 @@ class UserPool(CognitoIdpUserPool):
             key=lambda g: (g.precedence is None, g.precedence or 0, g.group_name),
         )
         config = self._client(grant.client_id).extended_config
+        attributes = claims.readable(config, user.attribute_lookup, self.schema)
         return claims.Subject(
             self.issuer,
             user.id,
             user.username,
             [group.group_name for group in groups],
-            claims.readable(config, user.attribute_lookup, self.schema),
+            claims.in_scope(attributes, grant.scopes),
         )

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import uvicorn
 
-from app.local.cognito import PREFIX, LocalPool, mount
+from app.local.cognito import PREFIX, LocalPool, allow_sign_in
+from tests.local.cognito.browser import CALLBACK, LOGGED_OUT, Browser, Hosted, listening
 from tests.local.cognito.support import Clock, Served, Start, client_of
 
 
@@ -60,25 +56,31 @@ def pool(start: Start, folder: Path) -> LocalPool:
     return start(folder)
 
 
-async def _elsewhere(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 418, "headers": []})
-    await send({"type": "http.response.body", "body": b"elsewhere"})
-
-
 @pytest.fixture(scope="session")
 def served(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = shutil.copytree(first_start, tmp_path_factory.mktemp("served") / "data")
     lines: list[str] = []
     pool = LocalPool(Path(folder), announce=lines.append)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        app = mount(PREFIX, pool.asgi, _elsewhere)
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with listening(pool) as origin:
         yield Served(pool, origin, lines, client_of(origin + PREFIX))
-        server.should_exit = True
-        thread.join()
-    pool.close()
+
+
+@pytest.fixture(scope="session")
+def hosted(first_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
+    folder = shutil.copytree(first_start, tmp_path_factory.mktemp("hosted") / "data")
+    clock = Clock()
+    pool = LocalPool(Path(folder), announce=lambda line: None, clock=clock)
+    allow_sign_in(pool, [CALLBACK], [LOGGED_OUT])
+    with listening(pool) as origin:
+        hosted = Hosted(pool, origin + PREFIX, clock)
+        yield hosted
+        hosted.transport.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(hosted: Hosted) -> Browser:
+    """A browser that the student has signed in with."""
+    browser = hosted.browser()
+    hosted.sign_in(browser)
+    assert "code" in browser.answer
+    return browser
