@@ -6,8 +6,10 @@ Where to read first::
     auth/               who is calling?     jwks ← tokens ← current_user
     store/              where are the notes?     base ← sqlite, dynamodb
     errors, blocking    the one error shape; how to call what blocks
+    address, hosted     where a request came in; Cognito's hosted endpoints
     notes, userinfo     the API
-    docs                its description and page
+    session, page       signing in by browser, and the page for people (web/)
+    docs                the API's description and its page
     application         create_app: puts all this together
     adapter             Lambda's events ↔ the app
     main                door 1: a server        uvicorn app.main:app

@@ -11,7 +11,6 @@ import asyncio
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlencode, urlsplit
@@ -120,7 +119,9 @@ def _scope(
     decoded: bool = False,
 ) -> dict[str, Any]:
     """Build the ASGI scope. ``path`` lacks ``root`` unless it begins with it."""
-    if root and not (path == root or path.startswith(f"{root}/")):
+    if root and path == root:
+        path += "/"  # the API's own root, asked for without its slash
+    elif root and not path.startswith(f"{root}/"):
         path = root + path
     raw = _bytes(path)
     wire = [(_bytes(name.lower()), _bytes(value)) for name, value in headers]
@@ -214,6 +215,8 @@ def _stage_in(path: str, stage: str) -> str:
 def _before(path: str, event: Event) -> str:
     """Return what stands in ``path`` before the part that the event's resource describes."""
     own = event.get("resource") or event.get("routeKey", "").partition(" ")[2]
+    if own == "/":
+        return path.rstrip("/")
     for name, value in (event.get("pathParameters") or {}).items():
         own = own.replace(f"{{{name}+}}", value).replace(f"{{{name}}}", value)
     own, bare = own.rstrip("/"), path.rstrip("/")
@@ -248,23 +251,28 @@ _thread = threading.local()
 
 def new_loop() -> None:
     """Give this thread another event loop, and close the one it has."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        with suppress(RuntimeError):
-            asyncio.get_event_loop_policy().get_event_loop().close()
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    _thread.has_loop = True
+    _own_loop()
+    _thread.loop.close()
+    _own_loop()
 
 
 def _own_loop() -> None:
-    """See to it that this thread has an event loop; Mangum runs each event on it."""
-    if getattr(_thread, "has_loop", False):
-        return
+    """See to it that this thread has its event loop; Mangum runs each event on it.
+
+    Set anew each time: whoever calls ``asyncio.run`` takes away the one that was set.
+    """
+    loop = getattr(_thread, "loop", None)
+    if loop is None or loop.is_closed():
+        loop = _thread.loop = _current_loop() or asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+
+
+def _current_loop() -> asyncio.AbstractEventLoop | None:
     with warnings.catch_warnings():
         # What asking for a loop that is not there does differs from version to version.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            asyncio.get_event_loop_policy().get_event_loop()
+            loop = asyncio.get_event_loop_policy().get_event_loop()
         except RuntimeError:
-            asyncio.set_event_loop(asyncio.new_event_loop())
-    _thread.has_loop = True
+            return None
+    return None if loop.is_closed() else loop

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from app import docs, errors, notes, userinfo
+from app import docs, errors, notes, page, session, userinfo
 from app.auth import Fetch, KeySet, TokenVerifier, http_fetch
 from app.settings import LOCAL_KID_PREFIX, Settings, running_in_lambda
 from app.store import ConditionFailed, NoteStore, StoreUnavailable, open_store
@@ -66,9 +66,10 @@ def create_app(
     app.state.verifier = token_verifier(settings, fetch_keys)
     app.include_router(notes.router, responses=errors.REFUSALS)
     app.include_router(userinfo.router, responses=errors.REFUSALS)
-    app.include_router(docs.router)
+    session.install(app, settings)
+    docs.install(app, settings)
+    app.include_router(page.router)
     app.add_api_route("/healthz", healthz, tags=["health"])
-    app.openapi = lambda: docs.describe(app)  # type: ignore[method-assign] # FastAPI's own way
     errors.install(app)
     app.add_exception_handler(StoreUnavailable, _store_unavailable)
     app.add_exception_handler(ConditionFailed, _condition_failed)
@@ -124,7 +125,8 @@ class Cors(CORSMiddleware):
 
 
 async def _store_unavailable(request: Request, error: Exception) -> Response:
-    log.warning("the store is unavailable: %s", error)
+    # The store itself told the operator, once and not at every request.
+    log.debug("the store is unavailable: %s", error)
     headers = {"Retry-After": str(getattr(error, "retry_after", 1))}
     return errors.error_response(503, "Service Unavailable", headers=headers)
 

@@ -200,7 +200,7 @@ def _request_id(scope: Scope) -> str:
     if event is None:
         return secrets.token_hex(8)
     given: str | None = event.get("requestContext", {}).get("requestId")
-    return given or getattr(scope["aws.context"], "aws_request_id", "-")
+    return given or str(getattr(scope["aws.context"], "aws_request_id", "-"))
 
 
 class _TooLong(BaseException):

@@ -29,6 +29,10 @@ from app.store import (
 MAX_NOTE = 256 * 1024
 """Bytes of UTF-8 in one note; with its JSON it stays under DynamoDB's 400 KB an item."""
 
+QUICK_PAGE = 100
+"""Most notes of a page that a server's event loop waits for, if the store reads at once: 0.4 ms.
+A thread for it costs as much again, and with 32 clients half of all requests a second."""
+
 _DIGITS = re.compile(r"[0-9]{1,64}")
 _ETAGS = re.compile(r'\s*(?:W/)?"[!#-~\x80-\xff]*"\s*(?:,\s*(?:W/)?"[!#-~\x80-\xff]*"\s*)*')
 _ETAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')
@@ -128,8 +132,11 @@ async def list_notes(
     request: Request, user: SignedIn, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """List your notes, by ascending id."""
-    after = _after(cursor)
-    page = await call(request, _store(request).page, user.name, after=after, limit=limit)
+    after, store = _after(cursor), _store(request)
+    if store.reads_at_once and limit <= QUICK_PAGE:
+        page = store.page(user.name, after=after, limit=limit)
+    else:
+        page = await call(request, store.page, user.name, after=after, limit=limit)
     return _page_answer(request, "/notes", page, {"limit": limit})
 
 
@@ -182,7 +189,11 @@ async def get_note(
     number = _path_id(note_id)
     note = None
     if number is not None:
-        note = await call(request, _store(request).get, user.name, number)
+        store = _store(request)
+        if store.reads_at_once:
+            note = store.get(user.name, number)
+        else:
+            note = await call(request, store.get, user.name, number)
     if note is None:
         _not_found()
     if if_none_match is not None:

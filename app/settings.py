@@ -17,6 +17,7 @@ LOCAL_KID_PREFIX = "notegate-local-"
 
 _POOL_ID = re.compile(r"([a-z]{2}(?:-[a-z]+)+-\d)_[0-9A-Za-z]{1,55}")
 _CLIENT_ID = re.compile(r"[\w+]{1,128}", re.ASCII)
+_DOMAIN = re.compile(r"https?://[\w.:\[\]-]+(?:/[\w./~-]*)?", re.ASCII)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SEPARATORS = re.compile(r"[,\s]+")
 
@@ -47,6 +48,14 @@ def is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in _LOOPBACK
 
 
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way can read or change what is fetched: https, or http on loopback."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
+    )
+
+
 class Settings(BaseSettings):
     """The app's configuration. Field names are the environment variables' names in lower case."""
 
@@ -73,6 +82,9 @@ class Settings(BaseSettings):
     )
     cognito_jwks: str = Field(
         "", description="The key set itself (JSON), so that a cold start fetches nothing"
+    )
+    cognito_domain: str = Field(
+        "", description="The pool's hosted endpoints, for signing in by browser; none: it is off"
     )
     notes_store: str = Field(
         "sqlite:///notes.db", description="`sqlite:///FILE` or `dynamodb://TABLE`"
@@ -105,6 +117,11 @@ class Settings(BaseSettings):
     def jwks_url(self) -> str:
         """Where the pool's key set is fetched."""
         return self.cognito_jwks_url or f"{self.issuer}/.well-known/jwks.json"
+
+    @property
+    def sign_in_scopes(self) -> str:
+        """What a browser asks for when it signs in: who it is, and with access tokens what for."""
+        return " ".join(("openid", "email", "profile", *self.cognito_scopes))
 
     @property
     def region(self) -> str:
@@ -147,16 +164,20 @@ class Settings(BaseSettings):
     @field_validator("cognito_jwks_url")
     @classmethod
     def _is_safe_key_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if (
-            value
-            and not (parts.hostname and parts.scheme == "https")
-            and not (parts.scheme == "http" and is_loopback(value))
-        ):
+        if value and not _is_private(value):
             raise ValueError(
                 "must be https, or http on loopback: keys fetched otherwise can be forged"
             )
         return value
+
+    @field_validator("cognito_domain")
+    @classmethod
+    def _is_safe_domain(cls, value: str) -> str:
+        if value and not (_is_private(value) and _DOMAIN.fullmatch(value)):
+            raise ValueError(
+                "must be https://DOMAIN, or http on loopback: tokens sent otherwise can be read"
+            )
+        return value.rstrip("/")
 
     @field_validator("aws_endpoint_url_cognito_identity_provider", "aws_endpoint_url_dynamodb")
     @classmethod
@@ -212,9 +233,19 @@ class Settings(BaseSettings):
     def refuse_what_aws_must_not_run(self) -> None:
         """Raise SettingsError for what is right on a laptop and wrong in Lambda."""
         lines = []
+        # Lambda says its own region; so a mistyped pool is found before its first token.
+        if self.aws_region and self.aws_region != self.pool_region:
+            lines.append(
+                f"COGNITO_USER_POOL_ID: is in {self.pool_region}, "
+                f"and this function in {self.aws_region}"
+            )
         if self.cognito_jwks_url and is_loopback(self.cognito_jwks_url):
             lines.append(
                 "COGNITO_JWKS_URL: points at this machine; in AWS the pool's own keys are used"
+            )
+        if self.cognito_domain and is_loopback(self.cognito_domain):
+            lines.append(
+                "COGNITO_DOMAIN: points at this machine; in AWS it is the pool's own domain"
             )
         if any(
             str(key.get("kid", "")).startswith(LOCAL_KID_PREFIX)

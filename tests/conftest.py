@@ -8,12 +8,14 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
+from app import adapter
 from app.application import create_app
 from app.auth import Fetch
 from app.settings import load_settings
@@ -25,10 +27,32 @@ from tests.tokens import CLIENT_ID, POOL_ID, SUB, Pool
 
 pytest_plugins = ["tests.store_fixtures"]
 
+BROWSER = Path(__file__).parent / "browser"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker of the tests that need a browser on this machine."""
+    config.addinivalue_line("markers", "browser: needs Chromium; only with -m browser")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave these tests out, and what they import, unless they are asked for."""
+    return True if collection_path == BROWSER and "browser" not in config.option.markexpr else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out."""
+    if "browser" not in terminalreporter.config.option.markexpr:
+        terminalreporter.write_line("The browser's tests are left out: pytest -m browser runs them")
+
+
 _connect = socket.socket.connect
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--screenshots", metavar="DIR", help="where the browser's tests write the README's pictures"
+    )
     parser.addoption(
         "--soak", type=float, metavar="SECONDS", help="length of the gateway's soak (default: 2)"
     )
@@ -62,7 +86,8 @@ def _main_loop() -> Iterator[None]:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield
-    loop.close()
+    for each in (loop, getattr(adapter._thread, "loop", loop)):
+        each.close()
 
 
 @pytest.fixture(scope="session")
@@ -135,14 +160,11 @@ def stages(
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
 def stage(request: pytest.FixtureRequest, stages: Callable[[str], Stage]) -> Stage:
-    """Return the app on each store in turn, without notes of ``student`` and ``testuser``."""
+    """Return the app on each store in turn, without notes of ``student``."""
     stage = stages(request.param)
-    for owner in ("student", "testuser"):
-        page = stage.store.page(owner, after=None, limit=1000)
-        while page.notes:
-            for note in page.notes:
-                stage.store.delete(owner, note.id)
-            page = stage.store.page(owner, after=None, limit=1000)
+    while notes := stage.store.page("student", after=None, limit=1000).notes:
+        for note in notes:
+            stage.store.delete("student", note.id)
     stage.directory.down = False
     stage.directory.users = {
         "student": {"sub": SUB, "email": "s@example.com", "nickname": "Stu"},
@@ -175,14 +197,22 @@ def client(door: str, stage: Stage) -> Iterator[httpx2.Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def students_token(pool: Pool) -> str:
+    """Return an ID token that all tests share: signing one takes as long as a request."""
+    return pool.id_token()
+
+
 @pytest.fixture
-def sign_in(door: str, stage: Stage, pool: Pool) -> Iterator[SignIn]:
+def sign_in(door: str, stage: Stage, pool: Pool, students_token: str) -> Iterator[SignIn]:
     """Return what signs a user in at the door under test."""
     with ExitStack() as stack:
 
         def sign_in(name: str = "") -> httpx2.Client:
             name = name or f"user-{uuid.uuid4()}"
-            token = pool.id_token(**{"cognito:username": name})
+            token = students_token
+            if name != "student":
+                token = pool.id_token(**{"cognito:username": name})
             return stack.enter_context(stage.doors[door].client(token))
 
         yield sign_in

@@ -22,11 +22,12 @@ from starlette.types import ASGIApp, Message
 
 from app.adapter import Event, Handler, make_handler
 from app.auth import Fetch, KeySet
-from app.definition import api_definition
+from app.definition import api_definition, routes_of
 from app.local.gateway import Gateway
 from tests.tokens import POOL_ID
 
 BASE_URL = "https://api.example.com"
+REGION = POOL_ID.partition("_")[0]
 DOORS = ("direct", "lambda", "gateway")
 
 
@@ -74,15 +75,24 @@ def open_door(name: str, app: FastAPI, fetch_keys: Fetch) -> Door:
 
 def gateway_of(app: FastAPI, fetch_keys: Fetch, **options: Any) -> Gateway:
     """Put the mirror of API Gateway in front of the app."""
-    region = POOL_ID.partition("_")[0]
-    definition = api_definition(
-        app,
-        user_pool_arn=f"arn:aws:cognito-idp:{region}:123456789012:userpool/{POOL_ID}",
-        function_arn=f"arn:aws:lambda:{region}:123456789012:function:notes",
-        region=region,
-    )
     keys = {POOL_ID: KeySet(fetch_keys)}
-    return Gateway(definition, make_handler(app), key_sets=keys, region=region, **options)
+    return Gateway(definition_of(app), make_handler(app), key_sets=keys, region=REGION, **options)
+
+
+_made: dict[object, dict[str, Any]] = {}
+
+
+def definition_of(app: FastAPI) -> dict[str, Any]:
+    """Return the app's definition; made once for all apps with the same routes."""
+    routes = tuple((path, route.name) for path, route in routes_of(app))
+    if routes not in _made:
+        _made[routes] = api_definition(
+            app,
+            user_pool_arn=f"arn:aws:cognito-idp:{REGION}:123456789012:userpool/{POOL_ID}",
+            function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:notes",
+            region=REGION,
+        )
+    return _made[routes]
 
 
 class AsgiTransport(httpx2.BaseTransport):

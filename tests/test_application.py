@@ -21,7 +21,7 @@ from app import logs
 from app.application import create_app
 from app.errors import Answers, ApiError
 from app.settings import LOCAL_KID_PREFIX, Settings, load_settings
-from app.store import DynamoNotes, StoreUnavailable
+from app.store import DynamoNotes, Page, StoreUnavailable
 from tests.api import FakeDirectory, MakeApp, MakeDoor, SignIn, Stage, refusal
 from tests.differences import OWN_ANSWERS, is_gateways_own
 from tests.doors import open_door
@@ -409,12 +409,33 @@ def test_in_lambda_the_local_pools_keys_are_not_trusted(
     assert status() in {401, 503}
 
 
+def test_only_a_short_page_of_a_quick_store_is_read_on_the_servers_own_thread(
+    make_app: MakeApp, make_door: MakeDoor, pool: Pool
+) -> None:
+    threads = []
+
+    class QuickStore:
+        reads_at_once = True
+
+        def page(self, *args: Any, **kwargs: Any) -> Page:
+            threads.append(threading.current_thread().name)
+            return Page([], None)
+
+    with make_door("direct", make_app(QuickStore())).client(pool.id_token()) as client:
+        for limit in (100, 1, 101):
+            assert client.get(f"/notes?limit={limit}").status_code == 200
+
+    assert threads[0] == threads[1] != threads[2]
+
+
 def test_a_slow_store_does_not_stop_the_servers_other_clients(
     make_app: MakeApp, make_door: MakeDoor, pool: Pool
 ) -> None:
     let_go = threading.Event()
 
     class SlowStore:
+        reads_at_once = False
+
         def page(self, *args: Any, **kwargs: Any) -> None:
             let_go.wait(5)
             raise StoreUnavailable("slow")

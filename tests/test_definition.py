@@ -69,7 +69,15 @@ def test_every_route_is_there_and_every_path_takes_preflights(
         for path, route in routes_of(own_app)
         for method in route.methods or ()
     }
-    assert ("get", "/docs/{name}") in routes
+    assert {
+        ("get", "/docs/{name}"),
+        ("get", "/"),
+        ("get", "/web/{version}/{name}"),
+        ("get", "/auth/login"),
+        ("get", "/auth/callback"),
+        ("post", "/auth/token"),
+        ("post", "/auth/logout"),
+    } <= routes
     assert routes | {("options", path) for path in definition["paths"]} == set(methods(definition))
 
 
@@ -123,6 +131,13 @@ def test_it_holds_nothing_that_api_gateway_does_not_import(definition: dict[str,
         assert schema.get("format") not in {"int32", "int64", "decimal"}
     assert all(name.isalnum() for name in definition["components"]["schemas"])
     assert "security" not in definition
+
+
+def test_it_does_not_depend_on_where_one_signs_in(
+    make_app: MakeApp, definition: dict[str, Any]
+) -> None:
+    nowhere: Any = object()
+    assert made(make_app(nowhere, cognito_domain="https://sign-in.example.com")) == definition
 
 
 def test_its_models_are_draft_4_and_agree_with_the_app(definition: dict[str, Any]) -> None:

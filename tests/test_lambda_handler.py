@@ -210,6 +210,7 @@ def test_trap_2_no_event_costs_a_thread(
         ("DELETE", "/notes/1", b""),
         ("GET", "/userinfo", b""),
         ("GET", "/healthz", b""),
+        ("GET", "/", b""),
         ("GET", "/docs", b""),
         ("GET", "/docs/swagger-ui.css", b""),
         ("GET", "/openapi.json", b""),

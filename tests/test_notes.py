@@ -284,7 +284,7 @@ def test_a_deleted_note_is_gone(student: httpx2.Client) -> None:
 
 def test_a_note_comes_back_only_to_its_owner(student: httpx2.Client, sign_in: SignIn) -> None:
     tag = post(student, "mine", 1).headers["etag"]
-    other = sign_in("testuser")
+    other = sign_in()
     assert other.get("/notes").json() == []
     assert other.get("/notes/search?text=mine").json() == []
     refusal(other.get("/notes/1"), 404, "Not Found")

@@ -97,6 +97,13 @@ def test_without_pool_and_client_each_is_named_once_and_explained() -> None:
         ("COGNITO_JWKS", "[]", "is not a key set"),
         ("COGNITO_JWKS", '{"keys": []}', "is not a key set"),
         ("COGNITO_JWKS", '{"keys": ["a"]}', "is not a key set"),
+        ("COGNITO_DOMAIN", "http://sign-in.example.com", "must be https"),
+        ("COGNITO_DOMAIN", "sign-in.example.com", "must be https"),
+        ("COGNITO_DOMAIN", "https://sign-in.example.com?x=1", "must be https"),
+        ("COGNITO_DOMAIN", "https://sign-in.example.com/#x", "must be https"),
+        ("COGNITO_DOMAIN", "https://user@sign-in.example.com", "must be https"),
+        ("COGNITO_DOMAIN", "https://sign-in.example.com;script-src", "must be https"),
+        ("COGNITO_DOMAIN", "https://", "must be https"),
         ("NOTES_STORE", "notes.db", "must be sqlite:///FILE or dynamodb://TABLE"),
         ("NOTES_STORE", "sqlite://notes.db", "must be sqlite:///FILE"),
         ("NOTES_STORE", "sqlite:///", "must be sqlite:///FILE"),
@@ -126,6 +133,8 @@ def test_a_wrong_variable_is_named_in_one_line(
         ("COGNITO_JWKS_URL", "http://localhost:8000/jwks.json"),
         ("COGNITO_JWKS_URL", "http://[::1]:8000/jwks.json"),
         ("COGNITO_JWKS_URL", "https://keys.example.com/jwks.json"),
+        ("COGNITO_DOMAIN", "https://notes.auth.eu-central-1.amazoncognito.com"),
+        ("COGNITO_DOMAIN", "http://127.0.0.1:8000/_cognito"),
         ("NOTES_STORE", "dynamodb://Notes"),
         ("NOTES_STORE", "sqlite:////var/lib/notes.db"),
         ("CORS_ALLOW_ORIGINS", "https://a.example.com, http://localhost:5173"),
@@ -137,6 +146,11 @@ def test_a_right_variable_is_taken(environ: pytest.MonkeyPatch, name: str, value
     load_settings()
 
 
+def test_a_domain_may_end_with_a_slash(environ: pytest.MonkeyPatch) -> None:
+    environ.setenv("COGNITO_DOMAIN", "https://sign-in.example.com/")
+    assert load_settings().cognito_domain == "https://sign-in.example.com"
+
+
 def test_access_tokens_need_scopes(environ: pytest.MonkeyPatch) -> None:
     environ.setenv("COGNITO_TOKEN_USE", "access")
     environ.setenv("COGNITO_SCOPES", "notes/read notes/write")
@@ -145,12 +159,14 @@ def test_access_tokens_need_scopes(environ: pytest.MonkeyPatch) -> None:
 
 def test_in_lambda_nothing_local_is_trusted(environ: pytest.MonkeyPatch) -> None:
     environ.setenv("COGNITO_JWKS_URL", "http://127.0.0.1:8000/jwks.json")
+    environ.setenv("COGNITO_DOMAIN", "http://127.0.0.1:8000/_cognito")
     environ.setenv("COGNITO_JWKS", json.dumps({"keys": [{"kid": LOCAL_KID_PREFIX + "x"}]}))
     load_settings()
     environ.setenv("AWS_LAMBDA_FUNCTION_NAME", "notes")
     assert running_in_lambda()
     assert [line.split(":")[0] for line in refused()] == [
         "COGNITO_JWKS_URL",
+        "COGNITO_DOMAIN",
         "COGNITO_JWKS",
         "NOTES_STORE",
     ]

@@ -24,7 +24,10 @@ SEGMENTS = st.one_of(
 )
 PATHS = st.one_of(
     st.sampled_from(
-        ["/notes", "/notes/1", "/notes/2", "/notes/search", "/userinfo", "/healthz", "/docs"]
+        [
+            *("/notes", "/notes/1", "/notes/2", "/notes/search", "/userinfo", "/healthz", "/docs"),
+            *("/", "/web/1/app.js", "/auth/login", "/auth/callback", "/auth/token", "/auth/logout"),
+        ]
     ),
     st.lists(SEGMENTS, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts)),
 )
@@ -121,6 +124,8 @@ def steady(answer: httpx2.Response) -> tuple[int, list[tuple[str, str]], Any]:
 @example("DELETE", "/notes/%31", [], [], b"", "good")
 @example("GET", "/notes/search", [("text", "ß"), ("text", "o")], [], b"", "good")
 @example("GET", "/notes", [], [], b"", "expired")
+@example("GET", "/", [], [], b"", "none")
+@example("POST", "/auth/token", [], [], b"", "none")
 @example("GET", "/%6eotes", [], [], b"", "good")
 @pytest.mark.parametrize("stage", ["sqlite"], indirect=True)  # what is compared are the doors
 def test_the_doors_answer_alike(

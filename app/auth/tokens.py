@@ -180,6 +180,17 @@ class TokenVerifier:
         self._client_claim = "aud" if token_use == "id" else "client_id"
         self._name_claim = _NAME_CLAIM[token_use]
 
+    def for_id_tokens(self) -> TokenVerifier:
+        """Return one for the ID tokens of the same pool and clients, on the same keys."""
+        return TokenVerifier(
+            self._keys,
+            issuer=self._issuer,
+            client_ids=self._client_ids,
+            token_use="id",
+            clock=self._clock,
+            leeway=self._leeway,
+        )
+
     async def verify(self, token: str) -> Claims:
         """Return the claims of a token in compact form.
 

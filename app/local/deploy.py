@@ -12,7 +12,7 @@ from typing import Any
 
 from app.application import create_app
 from app.definition import api_definition
-from app.settings import Settings
+from app.settings import load_settings
 
 BEGIN, END = "# definition: begin\n", "# definition: end\n"
 
@@ -25,12 +25,8 @@ RUNTIME = "3.13"
 SERVICES = frozenset({"dynamodb", "cognito-idp"})
 """Of the services that botocore describes, 25 MB of them, those that the app speaks to."""
 
-NOT_SHIPPED = (
-    "app/local",  # the laptop's half of the app
-    "bin",
-    "uvicorn",  # a server is what Lambda is instead of
-    "uvicorn-*",
-)
+NOT_SHIPPED = ("bin", "uvicorn", "uvicorn-*")
+"""A server is what Lambda is instead of."""
 
 
 class PackageError(Exception):
@@ -42,7 +38,7 @@ def template_definition() -> dict[str, Any]:
 
     It depends on the code alone, and not on anybody's environment.
     """
-    settings = Settings(
+    settings = load_settings(
         _env_file=None,
         cognito_user_pool_id="us-east-1_Template1",
         cognito_app_client_id=("template",),
@@ -96,19 +92,20 @@ def make_package(folder: Path, *, project: Path, architecture: str) -> None:
     """
     shutil.rmtree(folder, ignore_errors=True)
     uv = ("uv", "--quiet", "--no-config")
-    target = ("pip", "install", "--target", str(folder), "--no-deps", "--link-mode", "copy")
-    target += ("--python", sys.executable, "--python-platform", PLATFORMS[architecture])
     pins = str(project / "requirements.txt")
-    _run(*uv, *target, "--only-binary", ":all:", "--require-hashes", "--requirement", pins)
-    _run(*uv, *target, str(project))
+    source = ("--require-hashes", "--only-binary", ":all:", "--no-deps", "--requirement", pins)
+    place = ("--target", str(folder), "--link-mode", "copy", "--python", sys.executable)
+    platform = PLATFORMS[architecture]
+    _run(*uv, "pip", "install", *source, *place, "--python-platform", platform)
+    # The laptop's half of the app stays there.
+    left_out = shutil.ignore_patterns("local", "__pycache__")
+    shutil.copytree(project / "app", folder / "app", ignore=left_out)
     for pattern in NOT_SHIPPED:
         for path in folder.glob(pattern):
             shutil.rmtree(path)
     for path in (folder / "botocore/data").iterdir():
         if path.is_dir() and path.name not in SERVICES:
             shutil.rmtree(path)
-    for path in folder.glob("*.dist-info/direct_url.json"):
-        path.unlink()  # names a folder of this machine
     compiled = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
     # The paths that tracebacks show are the function's.
     _run(sys.executable, *compiled, "-s", str(folder), "-p", "/var/task", str(folder))

@@ -18,7 +18,7 @@ from app.application import create_app
 from app.auth import KeySet
 from app.definition import api_definition
 from app.local import events
-from app.local.cognito import PREFIX, DataError, LocalPool, mount
+from app.local.cognito import PREFIX, DataError, LocalPool, allow_sign_in, mount
 from app.local.gateway import Gateway, Recorder
 from app.settings import SettingsError, is_loopback, load_settings
 from app.store import StoreUnusable
@@ -137,10 +137,12 @@ def build(options: Options) -> LocalServer:
     pool = LocalPool(data, allowed_hosts=("*",) if exposed else ())
     closing = [pool.close]
     try:
+        allow_sign_in(pool, *sign_in_urls(options))
         settings = load_settings(
             cognito_user_pool_id=pool.pool_id,
             cognito_app_client_id=pool.client_id,
             aws_endpoint_url_cognito_identity_provider=options.url + PREFIX,
+            cognito_domain=options.url + PREFIX,
             notes_store=options.store or f"sqlite:///{data / 'notes.db'}",
         )
 
@@ -165,6 +167,9 @@ def build(options: Options) -> LocalServer:
             account_id=ACCOUNT,
             function_name=FUNCTION,
             key_sets={pool.pool_id: KeySet(fetch_keys)},
+            # Not AWS's constant: nothing here speaks https, and the app makes addresses from this
+            # to which a browser must find back.
+            forwarded=("http", str(options.port)),
             on_exchange=recorder.record,
             access_log=access_log,
         )
@@ -179,6 +184,7 @@ def build(options: Options) -> LocalServer:
         f"  API      {options.url}  and  {options.url}/{options.stage}",
         f"  docs     {options.url}/docs",
         f"  Cognito  {cognito}",
+        f"  mails    {cognito}/inbox",
         f"  pool     {pool.pool_id}    app client  {pool.client_id}",
         "  user     student    password  student",
         "",
@@ -196,6 +202,17 @@ def build(options: Options) -> LocalServer:
     return LocalServer(
         mount(PREFIX, pool.asgi, gateway), recorder, greeting=greeting, closing=closing
     )
+
+
+def sign_in_urls(options: Options) -> tuple[list[str], list[str]]:
+    """Return where hosted sign-in may lead back to: callback URLs and sign-out URLs."""
+    roots = [
+        f"http://{host}:{options.port}{stage}/"
+        for host in ("127.0.0.1", "localhost")
+        for stage in ("", f"/{options.stage}")
+    ]
+    pages = ("auth/callback", "docs/oauth2-redirect")
+    return [root + page for root in roots for page in pages], roots
 
 
 def user_pool_arn(pool_id: str) -> str:

@@ -53,6 +53,8 @@ class DynamoNotes:
     (it says: replaced), and who deleted a note that is gone (``delete`` says: we did).
     """
 
+    reads_at_once = False  # each is a request over the network
+
     def __init__(self, table: str, *, region: str, endpoint_url: str | None) -> None:
         self._table = table
         self._region = region
@@ -184,6 +186,8 @@ class _Call:
                 self.unsure |= broke_there
                 again = broke_there or kind in _THROTTLED
                 reason = str(error)
+                if kind == "ValidationException":  # all we send is valid for a table of ours
+                    reason += " (is its key UserId, a string, and NoteId, a number?)"
             except BotoCoreError as error:
                 kind = type(error).__name__
                 self.unsure |= isinstance(error, HTTPClientError)  # not so ConnectionError

@@ -28,7 +28,7 @@ from app.store.sqlite_file import COLUMNS, connect, create_or_open
 
 T = TypeVar("T")
 
-_READERS = 4  # connections; more would only take turns on the interpreter's lock
+_READERS = 4  # connections of a kind; more would only take turns on the interpreter's lock
 
 _ONE = f"{COLUMNS} WHERE user_id = ? AND note_id = ?"
 _MANY = f"{COLUMNS} WHERE user_id = ? AND note_id > ? ORDER BY note_id LIMIT ?"
@@ -52,6 +52,8 @@ class SqliteNotes:
         StoreUnusable: the file is not ours or cannot be used; the message names it.
     """
 
+    reads_at_once = True
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         # Absolute, so that no later chdir and no special name (":memory:") leads elsewhere.
         self._path = Path(os.path.abspath(path))
@@ -59,24 +61,24 @@ class SqliteNotes:
         self._writer = create_or_open(self._path)
         self._writing = threading.Lock()
         self._waiting: deque[_Write[Any]] = deque()
-        self._readers: queue.LifoQueue[sqlite3.Connection | None] = queue.LifoQueue()
-        for _ in range(_READERS):
-            self._readers.put(None)  # connected at its first use
+        self._readers = _slots()
+        self._searchers = _slots()  # their own, so that a quick read never waits for a search
 
     def get(self, owner: str, note_id: int) -> Note | None:
         """Return the owner's note, or None."""
-        with self._reader() as db:
+        with self._reader(self._readers) as db:
             row = db.execute(_ONE, (owner, note_id)).fetchone()
         return row and _note(row)
 
     def page(self, owner: str, *, after: int | None, limit: int) -> Page:
         """Return the notes behind ``after``."""
-        with closing(self._rows(owner, after, limit + 1)) as rows:
+        with closing(self._rows(self._readers, owner, after, limit + 1)) as rows:
             return take(rows, limit=limit)
 
     def search(self, owner: str, text: str, *, after: int | None, limit: int) -> Page:
         """Return the notes behind ``after`` that contain ``text``."""
-        with closing(self._rows(owner, after, SEARCH_ROWS + 1)) as rows:
+        rows = self._rows(self._searchers, owner, after, SEARCH_ROWS + 1)
+        with closing(rows):
             return take(rows, limit=limit, text=text)
 
     def put(self, note: Note, *, condition: Condition = ALWAYS) -> bool:
@@ -118,19 +120,22 @@ class SqliteNotes:
         """Close every connection; calls that come later raise StoreUnavailable."""
         with self._writing:
             self._writer.close()
-            for slot in [self._readers.get() for _ in range(_READERS)]:
-                if slot is not None:
-                    slot.close()
-                self._readers.put(self._writer)  # closed: refuses whoever comes later
+            for slots in (self._readers, self._searchers):
+                for slot in [slots.get() for _ in range(_READERS)]:
+                    if slot is not None:
+                        slot.close()
+                    slots.put(self._writer)  # closed: refuses whoever comes later
 
-    def _rows(self, owner: str, after: int | None, limit: int) -> Generator[Note, None, None]:
+    def _rows(
+        self, slots: _Slots, owner: str, after: int | None, limit: int
+    ) -> Generator[Note, None, None]:
         values = (owner, -1 if after is None else after, limit)
-        with self._reader() as db, closing(db.execute(_MANY, values)) as rows:
+        with self._reader(slots) as db, closing(db.execute(_MANY, values)) as rows:
             yield from map(_note, rows)
 
     @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        slot = self._readers.get()
+    def _reader(self, slots: _Slots) -> Iterator[sqlite3.Connection]:
+        slot = slots.get()
         try:
             if slot is None:
                 slot = connect(self._path)
@@ -138,7 +143,7 @@ class SqliteNotes:
         except sqlite3.Error as error:
             raise self._complaints.unavailable(str(error), str(error)) from error
         finally:
-            self._readers.put(slot)
+            slots.put(slot)
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` in a transaction that is on the disk when this returns.
@@ -174,6 +179,16 @@ class SqliteNotes:
                     self._writer.execute("ROLLBACK")
                 for job in jobs:
                     job.failure = self._complaints.unavailable(reason, reason)
+
+
+_Slots = queue.LifoQueue[sqlite3.Connection | None]
+
+
+def _slots() -> _Slots:
+    slots: _Slots = queue.LifoQueue()
+    for _ in range(_READERS):
+        slots.put(None)  # connected at its first use
+    return slots
 
 
 class _Write(Generic[T]):

@@ -93,9 +93,9 @@ def refused(folder: Path, *arguments: str, **variables: str) -> str:
 
 
 @contextlib.contextmanager
-def notegate(folder: Path, *arguments: str, **variables: str) -> Iterator[Running]:
+def notegate(folder: Path, *arguments: str, port: int = 0, **variables: str) -> Iterator[Running]:
     """Run ``notegate`` with a folder as its current one; stop it in the end."""
-    port = free_port()
+    port = port or free_port()
     log = folder / "terminal.log"
     with log.open("ab") as terminal:
         process = subprocess.Popen(

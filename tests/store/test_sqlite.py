@@ -386,3 +386,12 @@ def test_a_text_that_cannot_be_stored_harms_nobody_else(sqlite_store: SqliteNote
     with pytest.raises(UnicodeEncodeError):
         sqlite_store.put(a_note(text="\ud800"))
     assert sqlite_store.put(a_note()) is True
+
+
+def test_a_page_never_waits_for_searches(sqlite_store: SqliteNotes) -> None:
+    busy = [sqlite_store._searchers.get() for _ in range(sqlite_store._searchers.qsize())]
+    try:
+        assert sqlite_store.page("ada", after=None, limit=1).notes == []
+    finally:
+        for slot in busy:
+            sqlite_store._searchers.put(slot)
