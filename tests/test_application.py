@@ -150,7 +150,7 @@ def test_a_store_out_of_reach_is_a_503_with_retry_after(
 
 
 @pytest.mark.usefixtures("one_session")
-@pytest.mark.parametrize(("method", "path"), [("GET", "/notes"), ("PUT", "/notes/1")])
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/notes/1")])
 def test_a_table_out_of_reach_is_a_503_within_five_seconds(
     door: str, make_app: MakeApp, make_door: MakeDoor, pool: Pool, method: str, path: str
 ) -> None:

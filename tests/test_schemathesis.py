@@ -64,7 +64,7 @@ def test_every_answer_is_described(
     operation = description[path][method]
     headers = {"Authorization": f"Bearer {pool.id_token()}"}
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
         case.call_and_validate(headers=headers, checks=CHECKS)

@@ -31,6 +31,8 @@ from tests.doors import rest_event
 from tests.store_fixtures import create_table
 from tests.tokens import CLIENT_ID, POOL_ID, Pool
 
+API_URL = "https://abcdefghij.execute-api.eu-central-1.amazonaws.com/prod"
+
 StartFunction = Callable[..., Environment]
 """``start_function(VARIABLE="value", …)``: an environment that ends with the test."""
 
@@ -133,7 +135,7 @@ class Stack:
         made = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
         self.known |= {each["LogicalResourceId"]: each.get("PhysicalResourceId") for each in made}
         # Only now is there a key set. What is not said again stays as it was.
-        environ = {**self.environ, "KeySetUrl": self.key_set_url}
+        environ = {**self.environ, "KeySetUrl": self.key_set_url, "ApiUrl": API_URL}
         run(DEPLOY + KEYS, environ=environ, folder=self.folder)
         self._create_api()
 

@@ -48,7 +48,10 @@ DEPLOY = (
     "--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --parameter-overrides "
 )
 PARAMETERS = {"Stage": "prod", "CorsAllowOrigin": "https://notes.example.com"}
-KEYS = 'Jwks="$(curl -sf "$KeySetUrl")"'
+KEYS = (
+    'Jwks="$(curl -sf "$KeySetUrl")" LogoutUrls="$ApiUrl/"'
+    ' CallbackUrls="$ApiUrl/auth/callback,$ApiUrl/docs/oauth2-redirect"'
+)
 """The README's commands, as they are run here: SAM's part, between the two, is ``translate``."""
 
 _VARIABLE = re.compile(r"\$\{([\w:.]+)\}")

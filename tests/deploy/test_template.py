@@ -16,7 +16,7 @@ import yaml
 
 from app.local.deploy import RUNTIME, template_definition, with_definition
 from app.settings import Settings, load_settings
-from tests.deploy.conftest import Stack
+from tests.deploy.conftest import API_URL, Stack
 from tests.deploy.stack import PARAMETERS, STACK, TEMPLATE, Resolver
 from tests.tokens import Pool
 
@@ -296,8 +296,18 @@ def test_the_client_has_no_secret_and_the_flows_that_a_page_needs(stack: Stack) 
         "ALLOW_USER_SRP_AUTH",
     ]
     assert client["AllowedOAuthFlows"] == ["code"]
-    assert client["CallbackURLs"] == client["LogoutURLs"] == ["http://localhost:8000/"]
+    assert client["CallbackURLs"] == ["http://localhost:8000/auth/callback"]
+    assert client["LogoutURLs"] == ["http://localhost:8000/"]
     assert client["PreventUserExistenceErrors"] == "ENABLED"
+
+
+@slow
+def test_the_second_deployment_tells_the_client_where_the_page_is(stack: Stack) -> None:
+    (deployed,) = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
+    for page in ("auth/callback", "docs/oauth2-redirect"):
+        assert f"{API_URL}/{page}" in given["CallbackUrls"]  # moto shows a list its own way
+    assert given["LogoutUrls"] == f"{API_URL}/"
 
 
 @slow
