@@ -307,7 +307,7 @@ def test_the_second_deployment_tells_the_client_where_the_page_is(stack: Stack) 
     given = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
     for page in ("auth/callback", "docs/oauth2-redirect"):
         assert f"{API_URL}/{page}" in given["CallbackUrls"]  # moto shows a list its own way
-    assert given["LogoutUrls"] == f"{API_URL}/"
+    assert f"{API_URL}/" in given["LogoutUrls"]
 
 
 @slow
