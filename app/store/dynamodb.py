@@ -85,13 +85,15 @@ class DynamoNotes:
     def add(self, owner: str, text: str, *, updated_at: datetime, version: str) -> Note:
         """Write a note under the next free id."""
         call = self._call()
+        note_id = _next_id(call, owner)
         while True:
-            note = Note(owner, _next_id(call, owner), text, updated_at, version)
+            note = Note(owner, note_id, text, updated_at, version)
             try:
                 _put(call, note, Condition(absent=True))
-            except ConditionFailed:  # somebody else took that id
-                if not call.pause():
-                    raise StoreUnavailable("too many others are adding notes") from None
+            except ConditionFailed:
+                # Somebody else took that id just now; so the one above is the next to try, until
+                # the call's time is over.
+                note_id = note_id + 1 if note_id < MAX_NOTE_ID else _next_id(call, owner)
             else:
                 return note
 

@@ -318,11 +318,23 @@ def test_a_search_that_runs_out_of_time_says_where_to_go_on(
 def test_adding_gives_up_when_others_are_always_faster(
     store: DynamoNotes, front: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.put(a_note(1))
-    monkeypatch.setattr("app.store.dynamodb._SECONDS", 2.6)
-    monkeypatch.setattr("app.store.dynamodb._next_id", lambda *_: 1)
+    write = module._put
+    taken = []
+
+    def faster(call: Any, note: Note, condition: Condition) -> bool:
+        with monkeypatch.context() as undone:
+            undone.setattr(module, "_put", write)
+            store.put(a_note(note.id, "theirs"))
+        taken.append(note.id)
+        return write(call, note, condition)
+
+    monkeypatch.setattr(module, "_SECONDS", 2.6)
+    monkeypatch.setattr(module, "_put", faster)
     with pytest.raises(StoreUnavailable):
         add(store)
+    assert taken == list(range(1, len(taken) + 1))
+    page = store.page("student", after=None, limit=1000)
+    assert {note.text for note in page.notes} == {"theirs"}
 
 
 # Trouble that stays: 503 within seconds, and one line for the operator.
