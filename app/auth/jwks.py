@@ -76,7 +76,8 @@ class Key:
             raise ValueError("an exponent of more than 32 bits")
         # Only the public members: a private key published by mistake is still a public key here.
         key = jwk.construct({"kty": "RSA", "n": n, "e": e}, "RS256")
-        if key.prepared_key.key_size not in _MODULUS_BITS:  # type: ignore[attr-defined]
+        # The stubs know only what jose's several back-ends share.
+        if key.prepared_key.key_size not in _MODULUS_BITS:  # type: ignore[attr-defined] # above
             raise ValueError("a modulus that is too short or too long")
         self.kid: str = kid
         self.numbers = (n, e)

@@ -179,7 +179,7 @@ class _Call:
         while True:
             try:
                 request = getattr(self._client(), operation)
-                return request(TableName=self._table, **parameters)  # type: ignore[no-any-return]
+                return request(TableName=self._table, **parameters)  # type: ignore[no-any-return] # untyped
             except ClientError as error:
                 kind = error.response["Error"]["Code"]
                 if kind == "ConditionalCheckFailedException":

@@ -95,4 +95,4 @@ def _is_still(backend: Backend, who: SignedIn, status: str) -> bool:
 
 def _password(user: CognitoIdpUser) -> Password:
     # Backend.settle has made it one.
-    return user.password  # type: ignore[return-value]
+    return user.password  # type: ignore[return-value] # moto has text there

@@ -75,7 +75,7 @@ class DataFolder:
 
 def _locked(file: IO[str]) -> bool:
     try:
-        if sys.platform == "win32":  # pragma: no cover
+        if sys.platform == "win32":  # pragma: no cover - tested on Linux
             import msvcrt
 
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

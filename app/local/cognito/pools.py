@@ -104,5 +104,5 @@ def unknown_user(client: CognitoIdpUserPoolClient, veiled: JsonRESTError) -> Jso
 
 
 def _ours(pool: CognitoIdpUserPool) -> UserPool:
-    assert isinstance(pool, UserPool)  # noqa: S101
+    assert isinstance(pool, UserPool)  # noqa: S101 - for the types
     return pool

@@ -111,7 +111,7 @@ def _load_user(pool: UserPool, saved: dict[str, Any]) -> None:
     _filled(user, {name: value for name, value in saved.items() if name not in _USER_LINKS})
     user.attribute_lookup = {a["Name"]: a["Value"] for a in user.attributes}
     user.status = UserStatus(saved["status"])
-    user.password = Password(  # type: ignore[assignment]
+    user.password = Password(  # type: ignore[assignment] # moto has text there
         pool.short_name + user.username,
         int(saved["password"]["salt"], 16),
         int(saved["password"]["verifier"], 16),

@@ -85,7 +85,7 @@ class Password:
         verifier = pow(G, _private_key(self.identity, self.salt, other), N)
         return hmac.compare_digest(padded(verifier), padded(self.verifier))
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment] # Python's own way
 
 
 def _private_key(identity: str, salt: int, password: str) -> int:
