@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from app import docs, errors, notes, page, session, userinfo
 from app.auth import Fetch, KeySet, TokenVerifier, http_fetch
+from app.routing import add_routes
 from app.settings import LOCAL_KID_PREFIX, Settings, running_in_lambda
 from app.store import ConditionFailed, NoteStore, StoreUnavailable, open_store
 
@@ -48,10 +49,6 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        # API Gateway takes a body without Content-Type for JSON, and so does this app.
-        strict_content_type=False,
-        # The operation ids in the description: a client made from it gets readable names.
-        generate_unique_id_function=lambda route: route.name,
     )
     app.state.store = store or open_store(
         settings.notes_store,
@@ -64,11 +61,11 @@ def create_app(
         endpoint_url=settings.aws_endpoint_url_cognito_identity_provider or None,
     )
     app.state.verifier = token_verifier(settings, fetch_keys)
-    app.include_router(notes.router, responses=errors.REFUSALS)
-    app.include_router(userinfo.router, responses=errors.REFUSALS)
+    add_routes(app, notes.router)
+    add_routes(app, userinfo.router)
     session.install(app, settings)
     docs.install(app, settings)
-    app.include_router(page.router)
+    add_routes(app, page.router)
     app.add_api_route("/healthz", healthz, tags=["health"])
     errors.install(app)
     app.add_exception_handler(StoreUnavailable, _store_unavailable)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 
 from app.auth import UserRoute
 
@@ -101,11 +101,10 @@ def api_definition(
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, APIRoute]]:
-    """Yield the app's routes with their paths, those of included routers too."""
-    for context in iter_route_contexts(app.routes):
-        route = context.original_route
-        if context.path is not None and isinstance(route, APIRoute):
-            yield context.path, route
+    """Yield the app's routes with their paths."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            yield route.path, route
 
 
 def _method(described: dict[str, Any], path: str, integration: Any) -> dict[str, Any]:

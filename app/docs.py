@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from app.errors import ApiError
+from app.routing import add_routes, make_router
 from app.settings import Settings
 
 _PAGE = """<!doctype html>
@@ -116,7 +117,7 @@ _OWN = {
     "oauth2-redirect.js": _REDIRECT,
 }
 
-router = APIRouter(include_in_schema=False)
+router = make_router(include_in_schema=False)
 
 
 def install(app: FastAPI, settings: Settings) -> None:
@@ -130,7 +131,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     hosted = " {0.scheme}://{0.netloc}".format(urlsplit(domain)) if domain else ""
     app.state.docs_policy = {name: text.format(hosted=hosted) for name, text in _POLICY.items()}
     app.openapi = lambda: describe(app, settings)  # type: ignore[method-assign] # FastAPI's own way
-    app.include_router(router)
+    add_routes(app, router)
 
 
 @router.get("/docs")

@@ -6,23 +6,20 @@ gives a new environment its full share of CPU, and afterwards only what goes wit
 
 from __future__ import annotations
 
+# isort: off
+from app import cold_start  # before everything that it makes cheaper
+
+# isort: on
 import logging
 import os
-import sys
 from typing import Any
-
-from app.settings import Settings, SettingsError, load_settings, running_in_lambda
-
-if running_in_lambda():  # pragma: no cover - in a process of its own (tests/deploy)
-    # FastAPI looks for Pydantic 1's models wherever it looks for models, and takes them for absent
-    # when they cannot be imported. There are none here, and to import them is 0.1 s of a start.
-    sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type] # says: not importable
 
 from fastapi import FastAPI
 
 from app import logs
 from app.adapter import Event, Handler, make_handler, new_loop
 from app.application import create_app, token_verifier
+from app.settings import Settings, SettingsError, load_settings
 from app.store import DynamoNotes, StoreUnusable
 
 log = logging.getLogger("notegate")
@@ -81,3 +78,4 @@ def renew(app: FastAPI, settings: Settings) -> None:
 
 
 handler = _handler_from_environment()
+cold_start.end()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import Annotated, Any, NoReturn
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import Header, Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import to_json
 
 from app.auth import SignedIn, UserRoute
 from app.blocking import call
-from app.errors import ApiError, Problem, bad_parameter
+from app.errors import REFUSALS, ApiError, Problem, bad_parameter
+from app.routing import make_router
 from app.store import (
     MAX_NOTE_ID,
     Condition,
@@ -36,8 +37,6 @@ A thread for it costs as much again, and with 32 clients half of all requests a 
 _DIGITS = re.compile(r"[0-9]{1,64}")
 _ETAGS = re.compile(r'\s*(?:W/)?"[!#-~\x80-\xff]*"\s*(?:,\s*(?:W/)?"[!#-~\x80-\xff]*"\s*)*')
 _ETAG = re.compile(r'(W/)?"([!#-~\x80-\xff]*)"')
-# Kept, because json.dumps makes an encoder anew at each call that asks for anything of its own.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _note_id(value: object) -> int:
@@ -124,7 +123,7 @@ FOUND: dict[int | str, dict[str, Any]] = {
 SAVED: dict[int | str, dict[str, Any]] = {200: _ETAGGED, 201: _CREATED, 412: _CONDITION}
 GONE: dict[int | str, dict[str, Any]] = {404: _ABSENT, 412: _CONDITION}
 
-router = APIRouter(prefix="/notes", tags=["notes"], route_class=UserRoute)
+router = make_router(prefix="/notes", tags=["notes"], responses=REFUSALS, route_class=UserRoute)
 
 
 @router.get("", response_model=list[NoteOut], responses=PAGE)
@@ -290,18 +289,15 @@ def _etags(header: str, value: str, *, weak: bool) -> frozenset[str] | None:
     return frozenset(tag for is_weak, tag in _ETAG.findall(value) if weak or not is_weak)
 
 
-def _on_wire(note: Note) -> dict[str, str]:
-    return {
-        "UserId": note.owner,
-        "NoteId": str(note.id),
-        "Note": note.text,
-        # Less than half of strftime's time, which was a tenth of a page's.
-        "UpdatedAt": note.updated_at.isoformat()[:19] + "Z",
-    }
+def _on_wire(note: Note) -> dict[str, Any]:
+    owner, note_id, text, updated_at, _ = note
+    # The time as Pydantic writes one in UTC, which ends in "Z" (RFC 3339).
+    return {"UserId": owner, "NoteId": str(note_id), "Note": text, "UpdatedAt": updated_at}
 
 
 def _json(value: object, status: int, headers: dict[str, str]) -> Response:
-    return Response(_encode(value).encode(), status, headers, media_type="application/json")
+    # Not json.dumps: a third of its time, and times included.
+    return Response(to_json(value), status, headers, media_type="application/json")
 
 
 def _note_answer(request: Request, note: Note, *, created: bool = False) -> Response:

@@ -11,11 +11,12 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
 from app import address
 from app.errors import ApiError
+from app.routing import make_router
 
 FOLDER = Path(__file__).parent / "web"
 
@@ -32,7 +33,7 @@ _POLICY = {
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
 
-router = APIRouter(include_in_schema=False)
+router = make_router(include_in_schema=False)
 
 
 @router.get("/")

@@ -16,7 +16,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app import address
@@ -29,6 +29,7 @@ from app.hosted import (
     HostedUnavailable,
     Tokens,
 )
+from app.routing import add_routes, make_router
 from app.settings import Settings
 
 log = logging.getLogger("notegate.session")
@@ -49,7 +50,7 @@ _REFRESH_TOKEN = re.compile(rf"[A-Za-z0-9._~+/=-]{{1,{MAX_REFRESH_TOKEN}}}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _PRIVATE = {"Referrer-Policy": "no-referrer"}
 
-router = APIRouter(prefix="/auth", include_in_schema=False)
+router = make_router(prefix="/auth", include_in_schema=False)
 
 
 def install(app: FastAPI, settings: Settings) -> None:
@@ -61,7 +62,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     )
     app.state.sign_in_scopes = settings.sign_in_scopes
     app.state.token_use = settings.cognito_token_use
-    app.include_router(router)
+    add_routes(app, router)
 
 
 @dataclass(frozen=True, slots=True)

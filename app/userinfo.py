@@ -9,12 +9,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel
 
 from app.auth import ClaimRefused, SignedIn, UserRoute, unauthorized
 from app.blocking import call
-from app.errors import unavailable
+from app.errors import REFUSALS, unavailable
+from app.routing import make_router
 from app.settings import is_loopback
 
 log = logging.getLogger("notegate")
@@ -140,7 +141,7 @@ class UserInfo(BaseModel):
     nickname: str | None
 
 
-router = APIRouter(tags=["userinfo"], route_class=UserRoute)
+router = make_router(tags=["userinfo"], responses=REFUSALS, route_class=UserRoute)
 
 
 @router.get("/userinfo")

@@ -115,7 +115,7 @@ def make_app(fetch_keys: Fetch) -> MakeApp:
     ) -> FastAPI:
         given = {"cognito_user_pool_id": POOL_ID, "cognito_app_client_id": CLIENT_ID} | variables
         return create_app(
-            load_settings(_env_file=None, **given),
+            load_settings(env_file=None, **given),
             store=store,
             directory=directory or FakeDirectory(),
             fetch_keys=fetch_keys,

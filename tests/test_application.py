@@ -24,7 +24,7 @@ from app.settings import LOCAL_KID_PREFIX, Settings, load_settings
 from app.store import DynamoNotes, Page, StoreUnavailable
 from tests.api import FakeDirectory, MakeApp, MakeDoor, SignIn, Stage, refusal
 from tests.differences import OWN_ANSWERS, is_gateways_own
-from tests.doors import open_door
+from tests.doors import open_door, rest_event
 from tests.tokens import CLIENT_ID, POOL_ID, Pool, public_jwk
 
 ROOT = Path(__file__).parent.parent
@@ -167,7 +167,7 @@ def test_keys_out_of_reach_are_a_503_and_never_a_200_or_401(door: str, pool: Poo
         raise ConnectionError
 
     settings = load_settings(
-        _env_file=None, cognito_user_pool_id=POOL_ID, cognito_app_client_id=CLIENT_ID
+        env_file=None, cognito_user_pool_id=POOL_ID, cognito_app_client_id=CLIENT_ID
     )
     store: Any = DownStore()
     app = create_app(settings, store=store, directory=FakeDirectory(), fetch_keys=fetch)
@@ -312,6 +312,22 @@ def test_a_server_with_settings_starts(tmp_path: Path) -> None:
     assert (tmp_path / "notes.db").exists()
 
 
+NOT_AT_START = {
+    "app.local",
+    "boto3",
+    "botocore",
+    "dotenv",
+    "httpx",
+    "jose",
+    "moto",
+    "pydantic_settings",
+    "requests",
+    "typer",
+    "urllib.request",
+    "uvicorn",
+}
+
+
 def test_a_process_on_sqlite_imports_nothing_that_it_does_not_use(tmp_path: Path) -> None:
     done = run(
         "import app.lambda_handler, sys; print(*sys.modules)",
@@ -321,7 +337,53 @@ def test_a_process_on_sqlite_imports_nothing_that_it_does_not_use(tmp_path: Path
     )
     loaded = set(done.stdout.split())
     assert "app.notes" in loaded
-    assert not loaded & {"boto3", "botocore", "httpx", "moto", "typer", "uvicorn", "app.local"}
+    assert loaded & NOT_AT_START == set()
+
+
+IN_LAMBDA = """
+import gc, json, os, sys
+import app.lambda_handler as function
+from pydantic import BaseModel
+
+print(json.dumps({
+    "loaded": [name for name, module in sys.modules.items() if module is not None],
+    "collecting": gc.isenabled(),
+    "frozen": gc.get_freeze_count(),
+    "defer": "defer_build" in BaseModel.model_config,
+    "description": function.handler(json.loads(os.environ["EVENT"]), None),
+}))
+"""
+
+
+def test_a_function_starts_lean_and_describes_itself_like_a_server(tmp_path: Path) -> None:
+    done = run(
+        IN_LAMBDA,
+        tmp_path,
+        AWS_LAMBDA_FUNCTION_NAME="notes",
+        AWS_REGION=POOL_ID.partition("_")[0],
+        COGNITO_USER_POOL_ID=POOL_ID,
+        COGNITO_APP_CLIENT_ID=CLIENT_ID,
+        NOTES_STORE="dynamodb://Notes",
+        EVENT=json.dumps(rest_event(url="/openapi.json")),
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    # botocore brings Python's own client.
+    unwanted = NOT_AT_START | {"pydantic.v1"}
+    assert set(found["loaded"]) & unwanted <= {"botocore", "urllib.request"}
+    assert found["collecting"]
+    assert found["frozen"] > 10_000
+    assert not found["defer"]
+    # FastAPI's models, which a function makes ready only now, describe the same API.
+    described = json.loads(found["description"]["body"])
+    settings = load_settings(
+        env_file=None,
+        cognito_user_pool_id=POOL_ID,
+        cognito_app_client_id=CLIENT_ID,
+        notes_store="dynamodb://Notes",
+    )
+    expected = create_app(settings).openapi()
+    assert {**described, "servers": None} == {**expected, "servers": None}
 
 
 def test_each_request_is_one_line_that_names_no_text(
@@ -392,7 +454,7 @@ def test_in_lambda_the_local_pools_keys_are_not_trusted(
 
     def status() -> int:
         settings = load_settings(
-            _env_file=None,
+            env_file=None,
             cognito_user_pool_id=POOL_ID,
             cognito_app_client_id=CLIENT_ID,
             notes_store="dynamodb://Notes",

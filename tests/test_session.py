@@ -614,7 +614,7 @@ def test_keys_out_of_reach_sign_nobody_in(
             raise ConnectionError
 
         settings = load_settings(
-            _env_file=None, cognito_user_pool_id=POOL_ID, cognito_app_client_id=CLIENT_ID
+            env_file=None, cognito_user_pool_id=POOL_ID, cognito_app_client_id=CLIENT_ID
         )
         app.state.verifier = token_verifier(settings, no_keys)
         assert outcome(browser.get(hosted.sign_in(location))) == "unavailable"

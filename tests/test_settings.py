@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def environ(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def refused(**values: object) -> list[str]:
+def refused(**values: Any) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         load_settings(**values)
     assert str(caught.value) == "\n".join(caught.value.lines)

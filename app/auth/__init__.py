@@ -8,16 +8,10 @@ from app.auth.current_user import (
     only_value,
     unauthorized,
 )
-from app.auth.jwks import Fetch, Key, KeySet, KeysUnavailable, http_fetch
-from app.auth.tokens import (
-    MAX_TOKEN,
-    ClaimRefused,
-    Claims,
-    TokenRefused,
-    TokenVerifier,
-    unverified_issuer,
-    user_name,
-)
+from app.auth.fetch import Fetch, http_fetch
+from app.auth.jwks import Key, KeySet, KeysUnavailable
+from app.auth.refusals import ClaimRefused, TokenRefused
+from app.auth.tokens import MAX_TOKEN, Claims, TokenVerifier, unverified_issuer, user_name
 
 __all__ = [
     "MAX_TOKEN",

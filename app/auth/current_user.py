@@ -16,14 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.auth.jwks import KeysUnavailable
-from app.auth.tokens import (
-    Claims,
-    MissingScope,
-    TokenExpired,
-    TokenRefused,
-    TokenVerifier,
-    user_name,
-)
+from app.auth.refusals import MissingScope, TokenExpired, TokenRefused
+from app.auth.tokens import Claims, TokenVerifier, user_name
 
 log = logging.getLogger("notegate.auth")
 

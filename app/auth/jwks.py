@@ -15,22 +15,20 @@ import math
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from jose import jwk
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from app.settings import is_loopback
+from app.auth.fetch import MAX_DOCUMENT, Fetch, FetchFailed
 
 log = logging.getLogger("notegate.auth")
-
-Fetch = Callable[[], Awaitable[bytes]]
-"""Returns the raw key set. Any Exception is a failed fetch. Awaited in an event loop of its own."""
-
-MAX_DOCUMENT = 64 * 1024
-"""Bytes of a key set document; a pool's has under 1 KiB."""
 
 MAX_KEYS = 100
 """Keys in a key set; a pool has two."""
@@ -38,6 +36,7 @@ MAX_KEYS = 100
 MAX_KID = 256
 """Characters of a key id; Cognito's have 44."""
 
+_PADDING, _HASH = PKCS1v15(), SHA256()  # RS256 (RFC 7518, section 3.3)
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 _MODULUS_BITS = range(2048, 8192 + 1)  # below is weak (NIST SP 800-131A), above costs too much time
 _EXPONENT_CHARACTERS = 6  # 32 bits: a longer one makes each verification slow
@@ -56,7 +55,6 @@ class Key:
 
     Raises:
         ValueError: when the JWK is not one that a user pool signs with.
-        jose.exceptions.JWKError: when its numbers make no RSA key.
     """
 
     __slots__ = ("_key", "kid", "numbers")
@@ -70,22 +68,30 @@ class Key:
         if jwk_.get("alg", "RS256") != "RS256":
             raise ValueError("not for RS256")
         # The decoder skips characters that are not base64url, so they are refused here.
-        if not all(isinstance(number, str) and _BASE64URL.fullmatch(number) for number in (n, e)):
-            raise ValueError("numbers that are not base64url")
-        if len(str(e)) > _EXPONENT_CHARACTERS:
+        if not (isinstance(n, str) and _BASE64URL.fullmatch(n)):
+            raise ValueError("a modulus that is not base64url")
+        if not (isinstance(e, str) and _BASE64URL.fullmatch(e)):
+            raise ValueError("an exponent that is not base64url")
+        if len(e) > _EXPONENT_CHARACTERS:
             raise ValueError("an exponent of more than 32 bits")
         # Only the public members: a private key published by mistake is still a public key here.
-        key = jwk.construct({"kty": "RSA", "n": n, "e": e}, "RS256")
-        # The stubs know only what jose's several back-ends share.
-        if key.prepared_key.key_size not in _MODULUS_BITS:  # type: ignore[attr-defined] # above
+        self._key = RSAPublicNumbers(_number(e), _number(n)).public_key()
+        if self._key.key_size not in _MODULUS_BITS:
             raise ValueError("a modulus that is too short or too long")
         self.kid: str = kid
         self.numbers = (n, e)
-        self._key = key
 
     def verify(self, signing_input: bytes, signature: bytes) -> bool:
         """Whether ``signature`` is this key's RS256 signature of ``signing_input``."""
-        return self._key.verify(signing_input, signature)
+        try:
+            self._key.verify(signature, signing_input, _PADDING, _HASH)
+        except InvalidSignature:
+            return False
+        return True
+
+
+def _number(base64url: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(base64url + "=" * (-len(base64url) % 4)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,17 +213,22 @@ class KeySet:
         try:
             with asyncio.Runner() as runner:
                 runner.run(self._fetch_and_land(flight))
-        except Exception as error:
-            log.warning("The key set could not be fetched: %s", type(error).__name__)
+        except Exception as error:  # no loop, for want of a file descriptor
+            _log_failure(error)
         finally:
             self._land(flight, None)  # nobody waits for ever, whatever happened
 
     async def _fetch_and_land(self, flight: Future[None]) -> None:
-        document = await self._fetch()
-        if len(document) > MAX_DOCUMENT:
-            raise ValueError("the document is too long")
+        keys = None
+        try:
+            document = await self._fetch()
+            if len(document) > MAX_DOCUMENT:
+                raise FetchFailed("the document is too long")
+            keys = self._usable(json.loads(document))
+        except Exception as error:
+            _log_failure(error)
         # Here and not after the loop has closed: closing waits for a name look-up that timed out.
-        self._land(flight, self._usable(json.loads(document)))
+        self._land(flight, keys)
 
     def _land(self, flight: Future[None], keys: Mapping[str, Key] | None) -> None:
         with self._lock:
@@ -251,30 +262,7 @@ class KeySet:
         return keys
 
 
-def http_fetch(url: str, *, timeout: float = 2.0) -> Fetch:
-    """Fetch from ``url`` with a new client each time, for no connection outlives its event loop.
-
-    Args:
-        url: where the document is.
-        timeout: seconds for the whole exchange.
-    """
-
-    async def fetch() -> bytes:
-        import httpx  # 190 ms that a cold start with preloaded keys does not pay
-
-        async with (
-            asyncio.timeout(timeout),
-            httpx.AsyncClient(timeout=timeout, trust_env=not is_loopback(url)) as client,
-            # Uncompressed, so that the bound below is a bound on memory too.
-            client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,
-        ):
-            if response.status_code != 200:
-                raise OSError(f"the key server answered {response.status_code}")
-            document = bytearray()
-            async for chunk in response.aiter_raw():
-                document += chunk
-                if len(document) > MAX_DOCUMENT:
-                    raise ValueError("the document is too long")
-            return bytes(document)
-
-    return fetch
+def _log_failure(error: Exception) -> None:
+    # Of what others wrote only its kind: a key server's text is nothing for a log.
+    known = isinstance(error, FetchFailed)
+    log.warning("The key set could not be fetched: %s", error if known else type(error).__name__)

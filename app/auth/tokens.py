@@ -1,21 +1,5 @@
 """A token becomes its claims, or a refusal with a name (knows no web framework).
 
-TokenRefused                        signature not verified: one text for all, nothing to learn
-├── MalformedToken                  not three canonical base64url parts of JSON objects
-├── AlgorithmRefused                ``alg`` is not RS256
-├── CriticalHeader                  asks for an extension (``crit``, ``b64``)
-├── UnknownKey                      the pool has no key with this ``kid``
-├── BadSignature
-└── ClaimRefused                    signature verified: the text names the mistake
-    ├── MissingClaim
-    ├── InvalidClaim                a claim has the wrong type, or no possible value
-    ├── TokenExpired
-    ├── NotYetValid
-    ├── WrongIssuer
-    ├── WrongTokenUse
-    ├── WrongClient
-    └── MissingScope
-
 The rules are the table "What an official-grade verifier checks" of the project's facts about
 Cognito, and RFC 7515, 7519 and 8725.
 """
@@ -25,13 +9,31 @@ from __future__ import annotations
 import json
 import math
 import re
+import threading
 import time
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any, Literal
 
-from app.auth.jwks import MAX_KID, KeySet
+from app.auth.jwks import MAX_KID, Key, KeySet
+from app.auth.refusals import (
+    AlgorithmRefused,
+    BadSignature,
+    CriticalHeader,
+    InvalidClaim,
+    MalformedToken,
+    MissingClaim,
+    MissingScope,
+    NotYetValid,
+    TokenExpired,
+    UnknownKey,
+    WrongClient,
+    WrongIssuer,
+    WrongTokenUse,
+)
 
 Claims = Mapping[str, Any]
 """The claims of a verified token, in the token's order."""
@@ -44,6 +46,9 @@ CLOCK_SKEW = 5
 """Seconds that Cognito's clock may be ahead of ours in ``iat`` and ``nbf``. Not for ``exp``: API
 Gateway grants nothing there."""
 
+MAX_VERIFIED = 1000
+"""Tokens whose signature is remembered; with their claims some 3 MB."""
+
 MAX_DEPTH = 16
 """Levels of nesting in a header or payload. Cognito uses three (``identities``)."""
 
@@ -55,92 +60,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAME_CLAIM = {"id": "cognito:username", "access": "username"}
 
 
-class TokenRefused(Exception):
-    """The token is not accepted. ``description`` may be shown to whoever sent it.
-
-    ``helpful`` says whether the description names the mistake.
-    """
-
-    description: ClassVar[str] = "The token is not valid"
-    helpful: ClassVar[bool] = False
-
-
-class MalformedToken(TokenRefused):
-    """It is not three canonical base64url parts of which two are JSON objects."""
-
-
-class AlgorithmRefused(TokenRefused):
-    """It is not signed with RS256."""
-
-
-class CriticalHeader(TokenRefused):
-    """It asks for an extension of the format (RFC 7515, section 4.1.11; RFC 7797)."""
-
-
-class UnknownKey(TokenRefused):
-    """The pool has no key with its ``kid``."""
-
-
-class BadSignature(TokenRefused):
-    """The signature is not one of the key named by ``kid``."""
-
-
-class ClaimRefused(TokenRefused):
-    """The pool signed it, but it is not for us, or not now."""
-
-    helpful = True
-
-
-class MissingClaim(ClaimRefused):
-    """A claim that every Cognito token has is absent."""
-
-    description = "The token lacks a claim"
-
-
-class InvalidClaim(ClaimRefused):
-    """A claim has the wrong type or a value that cannot be."""
-
-    description = "The token has a claim of the wrong kind"
-
-
-class TokenExpired(ClaimRefused):
-    """``exp`` is past."""
-
-    description = "The token has expired"
-
-
-class NotYetValid(ClaimRefused):
-    """``nbf`` or ``iat`` is in the future."""
-
-    description = "The token is not valid yet"
-
-
-class WrongIssuer(ClaimRefused):
-    """``iss`` is not our pool."""
-
-    description = "The token is from another issuer"
-
-
-class WrongTokenUse(ClaimRefused):
-    """An access token where an ID token is needed, or the reverse."""
-
-    description = "The token has the wrong token_use"
-
-
-class WrongClient(ClaimRefused):
-    """It was issued to another app client."""
-
-    description = "The token is for another app client"
-
-
-class MissingScope(ClaimRefused):
-    """It grants none of the scopes of which one is needed."""
-
-    description = "The token lacks a scope"
-
-
 class TokenVerifier:
     """Verifies the tokens of one pool.
+
+    A client sends the same token for an hour, so the signatures found good last are remembered:
+    MAX_VERIFIED of them, by the token's SHA-256, and only while the very key that verified them is
+    in the key set. What the claims say is judged each time anew. Refusals are never remembered.
 
     Args:
         keys: the pool's keys.
@@ -179,6 +104,8 @@ class TokenVerifier:
         self._leeway = leeway
         self._client_claim = "aud" if token_use == "id" else "client_id"
         self._name_claim = _NAME_CLAIM[token_use]
+        self._keeping = threading.Lock()
+        self._verified: dict[bytes, tuple[Key, Claims]] = {}
 
     def for_id_tokens(self) -> TokenVerifier:
         """Return one for the ID tokens of the same pool and clients, on the same keys."""
@@ -198,6 +125,21 @@ class TokenVerifier:
             TokenRefused: the subclass says why.
             KeysUnavailable: the key server has to be asked and cannot be reached.
         """
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        seen = self._verified.get(digest)
+        if seen is not None:
+            key, claims = seen
+            # The key set makes its keys anew when it is fetched, so this very object means that
+            # the key is published still, and that nothing has changed since.
+            if self._keys.known(key.kid) is key:
+                self._judge(claims)
+                return claims
+        key, claims = await self._verify_signature(token)
+        self._judge(claims)
+        self._keep(digest, key, claims)
+        return claims
+
+    async def _verify_signature(self, token: str) -> tuple[Key, Claims]:
         header_part, payload_part, signature_part = _unverified_parts(token)
         kid = _unverified_kid(header_part)
         payload, signature = _decoded(payload_part), _decoded(signature_part)
@@ -207,9 +149,13 @@ class TokenVerifier:
         if not key.verify(f"{header_part}.{payload_part}".encode(), signature):
             raise BadSignature
         # Only now: what a forger wrote is neither parsed nor judged.
-        claims = _json_object(payload)
-        self._judge(claims)
-        return claims
+        return key, MappingProxyType(_json_object(payload))
+
+    def _keep(self, digest: bytes, key: Key, claims: Claims) -> None:
+        with self._keeping:
+            while len(self._verified) >= MAX_VERIFIED:
+                del self._verified[next(iter(self._verified))]
+            self._verified[digest] = key, claims
 
     def _judge(self, claims: Claims) -> None:
         now = self._clock()

@@ -39,7 +39,7 @@ def template_definition() -> dict[str, Any]:
     It depends on the code alone, and not on anybody's environment.
     """
     settings = load_settings(
-        _env_file=None,
+        env_file=None,
         cognito_user_pool_id="us-east-1_Template1",
         cognito_app_client_id=("template",),
         cognito_token_use="id",

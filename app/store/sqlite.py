@@ -7,7 +7,7 @@ import queue
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,14 +72,13 @@ class SqliteNotes:
 
     def page(self, owner: str, *, after: int | None, limit: int) -> Page:
         """Return the notes behind ``after``."""
-        with closing(self._rows(self._readers, owner, after, limit + 1)) as rows:
-            return take(rows, limit=limit)
+        with self._notes(self._readers, owner, after, limit + 1) as notes:
+            return take(notes, limit=limit)
 
     def search(self, owner: str, text: str, *, after: int | None, limit: int) -> Page:
         """Return the notes behind ``after`` that contain ``text``."""
-        rows = self._rows(self._searchers, owner, after, SEARCH_ROWS + 1)
-        with closing(rows):
-            return take(rows, limit=limit, text=text)
+        with self._notes(self._searchers, owner, after, SEARCH_ROWS + 1) as notes:
+            return take(notes, limit=limit, text=text)
 
     def put(self, note: Note, *, condition: Condition = ALWAYS) -> bool:
         """Write a note whole; return whether it is new."""
@@ -126,12 +125,13 @@ class SqliteNotes:
                         slot.close()
                     slots.put(self._writer)  # closed: refuses whoever comes later
 
-    def _rows(
+    @contextmanager
+    def _notes(
         self, slots: _Slots, owner: str, after: int | None, limit: int
-    ) -> Generator[Note, None, None]:
+    ) -> Iterator[Iterator[Note]]:
         values = (owner, -1 if after is None else after, limit)
         with self._reader(slots) as db, closing(db.execute(_MANY, values)) as rows:
-            yield from map(_note, rows)
+            yield map(_note, rows)
 
     @contextmanager
     def _reader(self, slots: _Slots) -> Iterator[sqlite3.Connection]:
@@ -181,6 +181,7 @@ class SqliteNotes:
                     job.failure = self._complaints.unavailable(reason, reason)
 
 
+_from_seconds = datetime.fromtimestamp  # looked up once and not for each note
 _Slots = queue.LifoQueue[sqlite3.Connection | None]
 
 
@@ -224,4 +225,4 @@ def _values(note: Note) -> tuple[str, int, str, int, str]:
 
 def _note(row: tuple[str, int, str, int, str]) -> Note:
     owner, note_id, text, updated_at, version = row
-    return Note(owner, note_id, text, datetime.fromtimestamp(updated_at, UTC), version)
+    return Note(owner, note_id, text, _from_seconds(updated_at, UTC), version)

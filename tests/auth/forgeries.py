@@ -14,10 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from app.auth.tokens import (
-    CLOCK_SKEW,
-    MAX_DEPTH,
-    MAX_TOKEN,
+from app.auth.refusals import (
     AlgorithmRefused,
     BadSignature,
     CriticalHeader,
@@ -32,6 +29,7 @@ from app.auth.tokens import (
     WrongIssuer,
     WrongTokenUse,
 )
+from app.auth.tokens import CLOCK_SKEW, MAX_DEPTH, MAX_TOKEN
 from tests.tokens import (
     ABSENT,
     OTHER_CLIENT_ID,

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 import app.auth
 from app import errors
 from app.auth import KeySet, SignedIn, TokenVerifier, User, UserRoute, authenticate
-from app.auth.tokens import ClaimRefused, MissingScope, TokenExpired
+from app.auth.refusals import ClaimRefused, MissingScope, TokenExpired
 from tests.auth.forgeries import FORGERIES
 from tests.tokens import ABSENT, CLIENT_ID, OTHER_CLIENT_ID, Pool
 

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from app.auth import jwks
-from app.auth.jwks import MAX_DOCUMENT, MAX_KEYS, Key, KeySet, KeysUnavailable, http_fetch
+from app.auth.fetch import MAX_DOCUMENT, FetchFailed
+from app.auth.jwks import MAX_KEYS, Key, KeySet, KeysUnavailable
 from tests.tokens import ABSENT, Pool, public_jwk, rs256, rsa_key
 
 POOL = Pool()
@@ -584,104 +584,23 @@ def test_keys_of_a_local_pool_are_left_out() -> None:
     assert only_local.known("notegate-local-1") is None
 
 
-# Over HTTP
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        status, headers, body = self.server.answers[self.path]  # type: ignore[attr-defined]
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        with contextlib.suppress(ConnectionError):
-            self.wfile.write(body)
-        if self.path == "/slow":
-            self.server.patience.wait(20)  # type: ignore[attr-defined]
-
-    def log_message(self, *args: object) -> None: ...
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    good = json.dumps(POOL.jwks).encode()
-    server.answers = {  # type: ignore[attr-defined]
-        "/jwks.json": (200, {}, good),
-        "/missing": (404, {}, good),
-        "/created": (201, {}, good),
-        "/moved": (302, {"Location": "/jwks.json"}, good),
-        "/long": (200, {}, b" " * 10_000_000),
-        "/slow": (200, {"Content-Length": "1000"}, good[:10]),
-    }
-    server.patience = threading.Event()  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.patience.set()  # type: ignore[attr-defined]
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def run(fetch: Callable[[], Awaitable[bytes]]) -> bytes:
-    async def main() -> bytes:
-        return await fetch()
-
-    return asyncio.run(main())
-
-
-def test_a_document_comes_over_http(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A proxy of the environment has no business between us and this machine.
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    fetch = http_fetch(f"{address}/jwks.json")
-
-    in_two_loops = [run(fetch), run(fetch)]
-
-    assert [json.loads(document) for document in in_two_loops] == [POOL.jwks] * 2
-
-
-def test_a_key_set_lives_on_http(address: str) -> None:
-    assert find(KeySet(http_fetch(f"{address}/jwks.json")), ID_KID)
-
-
 @pytest.mark.parametrize(
-    ("path", "error"),
+    ("failure", "line"),
     [
-        ("/missing", OSError),
-        ("/created", OSError),
-        ("/moved", OSError),
-        ("/long", ValueError),
-        ("/slow", TimeoutError),
+        (
+            FetchFailed("https://keys.example.com answered 400"),
+            "https://keys.example.com answered 400",
+        ),
+        (OSError("what a stranger wrote"), "OSError"),
     ],
 )
-def test_what_is_no_plain_answer_raises(address: str, path: str, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        run(http_fetch(address + path, timeout=0.5 if path == "/slow" else 20))
-
-
-def test_an_address_where_nobody_listens_raises() -> None:
-    keys = KeySet(http_fetch("http://127.0.0.1:1/jwks.json"))
-    with pytest.raises(KeysUnavailable):
-        find(keys, ID_KID)
-
-
-def test_a_proxy_is_used_for_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
-    import httpx
-
-    trusted: list[object] = []
-
-    class Client(httpx.AsyncClient):
-        def __init__(self, **options: Any) -> None:
-            trusted.append(options["trust_env"])
-            super().__init__(transport=httpx.MockTransport(self.answer))
-
-        @staticmethod
-        def answer(request: httpx.Request) -> httpx.Response:
-            async def body() -> AsyncIterator[bytes]:
-                yield b"{}"
-
-            return httpx.Response(200, content=body())
-
-    monkeypatch.setattr(httpx, "AsyncClient", Client)
-    for url in ("https://cognito-idp.eu-central-1.amazonaws.com/x", "http://localhost:8000/x"):
-        assert run(http_fetch(url)) == b"{}"
-    assert trusted == [True, False]
+def test_the_log_says_once_why_a_fetch_failed(
+    failure: Exception, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server()
+    server.answer = failure
+    keys, _ = make(server)
+    for _ in range(3):
+        with pytest.raises(KeysUnavailable):
+            find(keys, ID_KID)
+    assert caplog.messages == [f"The key set could not be fetched: {line}"]

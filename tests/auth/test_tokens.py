@@ -13,20 +13,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import app.auth.tokens as rules
-from app.auth.jwks import KeySet, KeysUnavailable
-from app.auth.tokens import (
-    CLOCK_SKEW,
-    MAX_DEPTH,
-    Claims,
+from app.auth import refusals
+from app.auth.jwks import Key, KeySet, KeysUnavailable
+from app.auth.refusals import (
+    BadSignature,
     InvalidClaim,
     MissingClaim,
     MissingScope,
     NotYetValid,
     TokenExpired,
     TokenRefused,
-    TokenVerifier,
+    UnknownKey,
     WrongClient,
     WrongTokenUse,
+)
+from app.auth.tokens import (
+    CLOCK_SKEW,
+    MAX_DEPTH,
+    Claims,
+    TokenVerifier,
     unverified_issuer,
     user_name,
 )
@@ -213,15 +218,16 @@ def test_unreachable_keys_are_no_refusal() -> None:
 
 REFUSALS = [
     refusal
-    for refusal in vars(rules).values()
+    for refusal in vars(refusals).values()
     if isinstance(refusal, type) and issubclass(refusal, TokenRefused)
 ]
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    assert rules.__doc__ is not None
+    assert refusals.__doc__ is not None
+    assert len(REFUSALS) > 10
     for refusal in REFUSALS:
-        assert refusal.__name__ in rules.__doc__
+        assert refusal.__name__ in refusals.__doc__
 
 
 def test_descriptions_fit_a_header_and_only_helpful_ones_differ() -> None:
@@ -229,7 +235,7 @@ def test_descriptions_fit_a_header_and_only_helpful_ones_differ() -> None:
         allowed = string.ascii_letters + "_ "
         assert set(refusal.description) <= set(allowed)
         assert refusal.helpful == (refusal.description != TokenRefused.description) or (
-            refusal is rules.ClaimRefused
+            refusal is refusals.ClaimRefused
         )
 
 
@@ -330,3 +336,129 @@ def test_whatever_a_header_holds_without_our_kid_it_is_refused(header: dict[str,
 
     with pytest.raises(TokenRefused):
         verify(token, VERIFIER)
+
+
+# --- remembered signatures ------------------------------------------------------------------------
+
+
+class Clock:
+    """Seconds since the epoch, or since the start, that pass when told to."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def signatures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The kid of every signature that is computed."""
+    seen: list[str] = []
+    real = Key.verify
+
+    def verify(self: Key, signing_input: bytes, signature: bytes) -> bool:
+        seen.append(self.kid)
+        return real(self, signing_input, signature)
+
+    monkeypatch.setattr(Key, "verify", verify)
+    return seen
+
+
+def test_a_signature_is_computed_once_for_the_same_token(signatures: list[str]) -> None:
+    by = verifier()
+    first, other = POOL.id_token(), POOL.id_token(email="other@example.com")
+
+    assert verify(first, by) == verify(first, by) == POOL.id_claims()
+    assert verify(other, by)["email"] == "other@example.com"
+    assert verify(first, by) == POOL.id_claims()
+    assert len(signatures) == 2
+
+
+def test_remembered_claims_cannot_be_changed() -> None:
+    claims: Any = verify(POOL.id_token(), verifier())
+    with pytest.raises(TypeError):
+        claims["sub"] = "somebody else"
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forgery_of_a_remembered_token_is_refused_for_what_it_is(name: str) -> None:
+    make, refusal = FORGERIES[name]
+    by = verifier()
+    verify(POOL.id_token(), by)
+
+    for _ in range(2):  # nor is a refusal remembered as anything
+        with pytest.raises(TokenRefused) as caught:
+            verify(make(POOL), by)
+        assert type(caught.value) is refusal
+
+
+def test_a_remembered_token_expires_to_the_second() -> None:
+    clock = Clock(NOW)
+    by, token = verifier(clock=clock), POOL.id_token(exp=NOW + 60)
+    verify(token, by)
+    clock.now = NOW + 59.9
+    verify(token, by)
+    clock.now = NOW + 60
+    with pytest.raises(TokenExpired):
+        verify(token, by)
+
+
+def test_a_refused_token_is_not_remembered(signatures: list[str]) -> None:
+    by, token = verifier(), POOL.id_token(aud=OTHER_CLIENT_ID)
+    for _ in range(2):
+        with pytest.raises(WrongClient):
+            verify(token, by)
+    assert len(signatures) == 2
+
+
+@pytest.mark.parametrize(
+    ("published_later", "refusal"),
+    [
+        ([], KeysUnavailable),  # no key set at all
+        (["access"], UnknownKey),  # the key was taken back
+        (["access", "other numbers"], BadSignature),  # the same kid now names another key
+        (["id", "access"], None),
+    ],
+)
+def test_a_remembered_token_does_not_outlive_its_key(
+    published_later: list[str], refusal: type[Exception] | None, signatures: list[str]
+) -> None:
+    id_key, access_key = sorted(POOL.jwks["keys"], key=lambda key: key["kid"] != POOL.id_kid)
+    known = {
+        "id": id_key,
+        "access": access_key,
+        "other numbers": {**access_key, "kid": POOL.id_kid},
+    }
+    document = {"keys": [known[name] for name in published_later]}
+
+    async def fetch() -> bytes:
+        return json.dumps(document).encode()
+
+    clock = Clock(0)
+    keys = KeySet(fetch, preloaded=POOL.jwks, clock=clock, background=False)
+    by, token = verifier(keys=keys), POOL.id_token()
+    verify(token, by)
+    # Past the age up to which a set that cannot be refreshed is trusted, or just past the refresh.
+    clock.now = 86400 if refusal is KeysUnavailable else 3600
+    if refusal is None:
+        verify(token, by)
+        verify(token, by)
+        assert len(signatures) == 2  # once for each key set
+    else:
+        with pytest.raises(refusal):
+            verify(token, by)
+
+
+def test_only_so_many_are_remembered(
+    monkeypatch: pytest.MonkeyPatch, signatures: list[str]
+) -> None:
+    monkeypatch.setattr(rules, "MAX_VERIFIED", 3)
+    by = verifier()
+    tokens = [POOL.id_token(jti=str(number)) for number in range(5)]
+    for token in [*tokens, *tokens[2:]]:
+        verify(token, by)
+    assert len(signatures) == 5  # the last three are still known
+    verify(tokens[0], by)
+    assert len(signatures) == 6
+    assert len(by._verified) == 3

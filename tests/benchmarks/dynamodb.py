@@ -93,7 +93,7 @@ def measure(world: World, *, quick: bool) -> list[Measure]:
 
 def _count(world: World, table: Table) -> dict[str, Counter[str]]:
     settings = load_settings(
-        _env_file=None,
+        env_file=None,
         cognito_user_pool_id=POOL_ID,
         cognito_app_client_id=CLIENT_ID,
         cognito_jwks=json.dumps(world.pool.jwks),

@@ -46,7 +46,7 @@ def _close_loop() -> None:
 def settings(pool: Pool) -> Settings:
     """Settings with the key set in them, so that nothing is fetched."""
     return load_settings(
-        _env_file=None,
+        env_file=None,
         cognito_user_pool_id=POOL_ID,
         cognito_app_client_id=CLIENT_ID,
         cognito_jwks=json.dumps(pool.jwks),
@@ -175,4 +175,4 @@ def test_a_pool_in_another_region_is_refused_in_lambda_only(
     (record,) = (each for each in caplog.records if each.name == "notegate")
     assert "is in eu-central-1, and this function in us-east-1" in record.getMessage()
     lambda_environment.delenv("AWS_LAMBDA_FUNCTION_NAME")
-    assert load_settings(_env_file=None).region == "us-east-1"
+    assert load_settings(env_file=None).region == "us-east-1"

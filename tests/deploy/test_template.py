@@ -266,7 +266,7 @@ def test_the_outputs_say_where_everything_is(stack: Stack) -> None:
         r"https://notegate-\w{12}\.auth\.eu-central-1\.amazoncognito\.com", outputs["Domain"]
     )
     settings = load_settings(
-        _env_file=None,
+        env_file=None,
         cognito_user_pool_id=outputs["UserPoolId"],
         cognito_app_client_id=(outputs["UserPoolClientId"],),
     )
@@ -348,7 +348,7 @@ def test_the_function_is_told_of_its_pool_its_table_and_the_keys(
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in function["Environment"]["Variables"].items():
         monkeypatch.setenv(name, value)
-    settings = load_settings(_env_file=None)
+    settings = load_settings(env_file=None)
     assert settings.cognito_user_pool_id == stack.known["UserPool"]
     assert settings.cognito_app_client_id == (stack.known["UserPoolClient"],)
     assert settings.jwks == pool.jwks

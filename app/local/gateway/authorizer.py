@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from app.auth.jwks import KeySet, KeysUnavailable, http_fetch
-from app.auth.tokens import TokenExpired, TokenRefused, TokenVerifier, unverified_issuer
+from app.auth.fetch import http_fetch
+from app.auth.jwks import KeySet, KeysUnavailable
+from app.auth.refusals import TokenExpired, TokenRefused
+from app.auth.tokens import TokenVerifier, unverified_issuer
 from app.local.gateway import errors
 from app.local.gateway.claims import claims_as_strings
 from app.local.gateway.definition import Authorizer, UserPool

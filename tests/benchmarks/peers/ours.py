@@ -6,6 +6,10 @@ URLs and SQLite, which are what this benchmark stands on; only that refusal is t
 
 from __future__ import annotations
 
+# isort: off
+from app import cold_start  # noqa: F401 first, as in app.lambda_handler
+
+# isort: on
 from app.settings import Settings
 
 Settings.refuse_what_aws_must_not_run = lambda self: None  # type: ignore[method-assign]
