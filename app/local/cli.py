@@ -28,7 +28,9 @@ DefinitionFile = Annotated[
     Path, typer.Option(help="API Gateway's OpenAPI 3.0 export, JSON or YAML")
 ]
 SERVER: dict[str, Any] = {
-    # The gateway writes its own headers, in API Gateway's casing.
+    # The gateway writes its own headers, in API Gateway's casing; httptools, which uvicorn would
+    # take where it is installed, makes them lower-case.
+    "http": "h11",
     "server_header": False,
     "date_header": False,
     "log_level": "warning",

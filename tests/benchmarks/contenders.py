@@ -23,7 +23,8 @@ class Contender:
     verifies: bool = True
 
 
-OURS = Contender("ours", f"{_PEERS}.ours", ("fastapi", "mangum", "python-jose", "uvicorn"))
+OURS = Contender("ours", f"{_PEERS}.ours", ("fastapi", "mangum", "cryptography", "uvicorn"))
+FORGETFUL = Contender("ours, no token remembered", f"{_PEERS}.ours_forgetful", ())
 TUTORIAL = Contender("tutorial", f"{_PEERS}.tutorial", ("fastapi", "mangum", "python-jose"))
 COGNITO = Contender("fastapi-cognito", f"{_PEERS}.cognito", ("fastapi-cognito", "joserfc"))
 POWERTOOLS = Contender("Powertools", f"{_PEERS}.powertools", ("aws-lambda-powertools", "pyjwt"))
@@ -37,7 +38,7 @@ CHALICE = Contender(
 FLOOR = Contender("bare floor", f"{_PEERS}.floor", ("cryptography",))
 
 PEERS = (TUTORIAL, COGNITO, POWERTOOLS, CHALICE, FLOOR)
-EVERYBODY = (OURS, *PEERS)
+EVERYBODY = (OURS, FORGETFUL, *PEERS)
 
 
 class Broken(Exception):

@@ -18,7 +18,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.contenders import CHALICE, COGNITO, OURS, TUTORIAL, Broken, check
+from tests.benchmarks.contenders import (
+    CHALICE,
+    COGNITO,
+    FORGETFUL,
+    OURS,
+    TUTORIAL,
+    Broken,
+    check,
+)
 from tests.benchmarks.report import Measure, Value
 from tests.benchmarks.world import ROOT, World
 
@@ -53,16 +61,17 @@ def measure(world: World, *, quick: bool) -> list[Measure]:
     with ExitStack() as stack:
         doors = {
             OURS.name: stack.enter_context(uvicorn(world, "app.main:app")),
+            FORGETFUL.name: stack.enter_context(uvicorn(world, f"{FORGETFUL.module}:app")),
             GATEWAY: stack.enter_context(notegate(world)),
             TUTORIAL.name: stack.enter_context(uvicorn(world, f"{TUTORIAL.module}:app")),
             COGNITO.name: stack.enter_context(uvicorn(world, f"{COGNITO.module}:app")),
             LOCAL: stack.enter_context(chalice_local(world)),
         }
-        contenders = {GATEWAY: OURS, LOCAL: CHALICE}
+        contenders = {each.name: each for each in (OURS, FORGETFUL, TUTORIAL, COGNITO)}
+        contenders |= {GATEWAY: OURS, LOCAL: CHALICE}
         for name, door in doors.items():
             forged = ask(door, world.forged_token)
-            known = {OURS.name: OURS, TUTORIAL.name: TUTORIAL, COGNITO.name: COGNITO} | contenders
-            check(world, known[name], ask(door, door.token), forged)
+            check(world, contenders[name], ask(door, door.token), forged)
             wrk(door, 1)  # warm-up
         order = list(doors)
         for number in range(rounds):
@@ -78,7 +87,7 @@ def measure(world: World, *, quick: bool) -> list[Measure]:
         "3",
         f"GET /notes under uvicorn, requests a second, {CLIENTS} clients",
         values[OURS.name],
-        {name: values[name] for name in (TUTORIAL.name, COGNITO.name)},
+        {name: values[name] for name in (FORGETFUL.name, TUTORIAL.name, COGNITO.name)},
     )
     direct.at_least(3, TUTORIAL.name)
     mirror = Measure(

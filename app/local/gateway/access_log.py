@@ -29,6 +29,8 @@ _JSON = {
     "errorResponseType": "error.responseType",
     "reason": "error.reason",
 }
+_FIELDS = [(name, *path.rpartition(".")[::2]) for name, path in _JSON.items()]
+_NOTHING: Mapping[str, Any] = {}
 _LINE_BREAKS = str.maketrans({"\r": "\\r", "\n": "\\n", "\x00": "\\0", "\x1b": "\\x1b"})
 
 
@@ -41,10 +43,9 @@ def access_line(context: Mapping[str, Any], format_: str | None) -> str:
         line = substitute(format_, {"context": context}, missing="-")
         return "".join(c if c.isprintable() else c.translate(_LINE_BREAKS) for c in line)
     values: dict[str, Any] = {}
-    for name, path in _JSON.items():
-        value: Any = context
-        for step in path.split("."):
-            value = value.get(step) if isinstance(value, Mapping) else None
+    for name, group, key in _FIELDS:
+        part = context.get(group, _NOTHING) if group else context
+        value = part.get(key)
         if value is not None and value != "":
             values[name] = value
     return json.dumps(values)

@@ -10,14 +10,23 @@ import logging
 import os
 import threading
 import time
-import uuid
 from queue import SimpleQueue
 from typing import Any
 
 from app.local.gateway.event import too_large
 from app.local.gateway.function import Context, Function, Handler
+from app.local.gateway.wire import request_id
 
 log = logging.getLogger("notegate.gateway")
+
+QUICK = 0.002
+"""Seconds for which the gateway's loop waits for a quick handler and does nothing else,"""
+
+MAX_BEFORE = 10
+"""and so for each event before it, up to this many,"""
+
+MAX_UNTRIED = 255
+"""but not for so many events once a handler was not quick (first 1, then 3, 7, …)."""
 
 MAX_ABANDONED = 16
 """Threads left behind with a handler that does not return, before none is replaced any more."""
@@ -35,14 +44,26 @@ class EndpointTimedOut(Exception):
     """The integration's time was over before the function's result came."""
 
 
+Outcome = tuple[str, Any] | Exception
+
+
 class _Job:
+    """One event on its way. Its result is for whoever looks first: see ``Environments._at_once``.
+
+    ``done`` is locked until ``outcome`` is there; ``awaited``, once set, says that the gateway's
+    loop wants to be called when it is.
+    """
+
     __slots__ = (
+        "awaited",
         "deadline",
+        "done",
         "environment",
         "event",
         "future",
         "given_up",
         "loop",
+        "outcome",
         "started",
         "timer",
     )
@@ -51,8 +72,12 @@ class _Job:
         self.event = event
         self.deadline = deadline
         self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[tuple[str, Any]] = self.loop.create_future()
+        self.future: asyncio.Future[tuple[str, Any]]
         self.timer: asyncio.TimerHandle
+        self.done = threading.Lock()
+        self.done.acquire()
+        self.outcome: Outcome
+        self.awaited = False
         self.environment: _Environment | None = None
         self.started = 0.0
         self.given_up = False
@@ -84,6 +109,8 @@ class Environments:
         self._abandoned: list[_Environment] = []
         self._outstanding = 0
         self._closed = False
+        # In the gateway's loop only: how many invocations were not waited for, of how many.
+        self._untried = self._to_skip = 0
 
     async def invoke(self, event: str, deadline: float) -> tuple[str, Any]:
         """Return the result as JSON text and parsed.
@@ -97,16 +124,43 @@ class Environments:
             EndpointTimedOut: the deadline passed; the handler may be running still.
         """
         job = _Job(event, deadline)
-        limit = min(deadline - time.monotonic(), self._function.timeout)
-        job.timer = job.loop.call_later(max(0.0, limit), self._tick, job)
         with self._lock:
             if self._closed:
-                job.timer.cancel()
                 raise FunctionError("Gateway.Closed", "the gateway is closed")
             self._outstanding += 1
             self._grow()
             self._jobs.put(job)
-        return await job.future
+        if not self._at_once(job):
+            job.future = job.loop.create_future()
+            limit = min(deadline - time.monotonic(), self._function.timeout)
+            job.timer = job.loop.call_later(max(0.0, limit), self._tick, job)
+            job.awaited = True
+            if not job.done.acquire(blocking=False):  # it may have come just before that
+                return await job.future
+            job.timer.cancel()
+            job.future.cancel()
+        if isinstance(job.outcome, Exception):
+            raise job.outcome
+        return job.outcome
+
+    def _at_once(self, job: _Job) -> bool:
+        """Wait for a quick handler without letting the loop go on; whether its result is there.
+
+        Two threads of one interpreter that both have something to do take its lock from each
+        other at every system call, which was half of a request's time. So the loop stands still
+        for as long as a quick handler takes. After one that was not quick the next ones are not
+        waited for, up to MAX_UNTRIED of them: a slow handler must not stop others' requests.
+        """
+        if self._untried < self._to_skip:
+            self._untried += 1
+            return False
+        self._untried = 0
+        # Those before it come first.
+        if job.done.acquire(timeout=QUICK * min(self._outstanding, MAX_BEFORE)):
+            self._to_skip = 0
+            return True
+        self._to_skip = min(2 * self._to_skip + 1, MAX_UNTRIED)
+        return False
 
     def close(self, patience: float = 2.0) -> None:
         """Let running handlers finish for ``patience`` seconds, and end every idle thread."""
@@ -165,14 +219,14 @@ class Environments:
             job.future.set_exception(error)
 
     @staticmethod
-    def _deliver(job: _Job, result: tuple[str, Any] | Exception) -> None:
+    def _deliver(job: _Job) -> None:
         job.timer.cancel()
         if job.future.done():
             return
-        if isinstance(result, Exception):
-            job.future.set_exception(result)
+        if isinstance(job.outcome, Exception):
+            job.future.set_exception(job.outcome)
         else:
-            job.future.set_result(result)
+            job.future.set_result(job.outcome)
 
     # In an environment's thread:
 
@@ -209,21 +263,21 @@ class _Environment(threading.Thread):
                 asyncio.set_event_loop(loop)
                 job.environment = self
                 job.started = time.monotonic()
-                result = self._invoke(job)
+                job.outcome = self._invoke(job)
                 pool._finished(self)
-                try:
-                    job.loop.call_soon_threadsafe(pool._deliver, job, result)
-                except RuntimeError:
-                    log.info("nobody waits for this result any more")
-                del job, result
+                job.done.release()
+                if job.awaited:
+                    try:
+                        job.loop.call_soon_threadsafe(pool._deliver, job)
+                    except RuntimeError:
+                        log.info("nobody waits for this result any more")
+                del job
         finally:
             _close(loop)
 
-    def _invoke(self, job: _Job) -> tuple[str, Any] | Exception:
+    def _invoke(self, job: _Job) -> Outcome:
         function = self._pool._function
-        context = Context(
-            function, str(uuid.uuid4()), self._log_stream, job.started + function.timeout
-        )
+        context = Context(function, request_id(), self._log_stream, job.started + function.timeout)
         try:
             result = self._pool._handler(json.loads(job.event), context)
         except BaseException as error:  # SystemExit too ends one invocation, not the gateway

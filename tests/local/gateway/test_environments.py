@@ -212,6 +212,68 @@ def test_a_quiet_gateway_starts_one_environment(open_gateway: Open) -> None:
     assert len(threads) == 1
 
 
+def test_events_for_a_quick_handler_share_one_environment(open_gateway: Open) -> None:
+    threads = set()
+
+    def handler(event: Any, context: Any) -> Any:
+        threads.add(threading.get_ident())
+        return {"body": event["path"]}
+
+    client = open_gateway(None, handler)
+    targets = [f"/{number}" for number in range(200)]
+    assert [a.body.decode() for a in together(client, *targets)] == targets
+    # The loop waited for each. A busy machine may make a few of them slow.
+    assert len(threads) <= 2
+
+
+def test_a_slow_handler_does_not_hold_up_the_others_for_long(open_gateway: Open) -> None:
+    def handler(event: Any, context: Any) -> Any:
+        time.sleep(0.1)
+        return {"body": event["path"]}
+
+    client = open_gateway(None, handler, environments=16)
+    targets = [f"/{number}" for number in range(16)]
+    together(client, "/first")
+    began = time.monotonic()
+    assert [a.body.decode() for a in together(client, *targets)] == targets
+    assert time.monotonic() - began < 0.8  # one after the other they take 1.6 s
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.0015, 0.002, 0.0025, 0.005])
+def test_no_result_is_lost_wherever_the_loop_stops_waiting(
+    open_gateway: Open, seconds: float
+) -> None:
+    def handler(event: Any, context: Any) -> Any:
+        time.sleep(seconds)
+        if event["path"].endswith("7"):
+            raise ValueError
+        return {"body": event["path"]}
+
+    client = open_gateway(None, handler, environments=3)
+    pool = client.gateway._environments
+    for number in range(40):
+        pool._to_skip = pool._untried = 0  # it waits each time
+        answer = client("GET", f"/{number}")
+        if number % 10 == 7:
+            assert answer.status == 502
+        else:
+            assert answer.body.decode() == f"/{number}"
+
+
+def test_after_slow_events_quick_ones_are_waited_for_again(open_gateway: Open) -> None:
+    def handler(event: Any, context: Any) -> Any:
+        time.sleep(0.05 if event["path"] == "/slow" else 0)
+        return {}
+
+    client = open_gateway(None, handler)
+    pool = client.gateway._environments
+    together(client, *["/slow"] * 3)
+    assert pool._to_skip > 0
+    for _ in range(2 * environments.MAX_UNTRIED):
+        client("GET", "/quick")
+    assert pool._to_skip == 0
+
+
 def test_at_the_limit_504_while_the_environment_stays_busy(open_gateway: Open, gate: Gate) -> None:
     client = open_gateway(hurried(), gate, environments=1)
     began = time.monotonic()

@@ -18,6 +18,7 @@ from tests.local.gateway.conftest import Open
 from tests.tokens import Pool
 
 CLIENTS = 64
+ENVIRONMENTS = 4
 API = definition({"/{proxy+}": {ANY: method(security=[{"pool": []}])}}, components=cognito())
 
 
@@ -46,7 +47,7 @@ def echo(event: Any, context: Any) -> Any:
 def test_many_clients_get_their_own_answers_and_memory_stays_flat(
     open_gateway: Open, key_sets: dict[str, KeySet], pool: Pool, seconds: float
 ) -> None:
-    client = open_gateway(API, echo, key_sets=key_sets)
+    client = open_gateway(API, echo, key_sets=key_sets, environments=ENVIRONMENTS)
     tokens = [pool.id_token(**{"cognito:username": f"user-{n}"}) for n in range(CLIENTS)]
     count = 0
 
@@ -80,5 +81,6 @@ def test_many_clients_get_their_own_answers_and_memory_stays_flat(
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert count > CLIENTS
-    assert threading.active_count() == threads
+    # None but environments, which are started when they are needed.
+    assert threading.active_count() <= threads + ENVIRONMENTS
     assert grown < 256 * 1024

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from app.local.cli import SERVER
 from app.local.gateway import Gateway
 from tests.local.gateway.client import definition, method
 
@@ -26,9 +27,7 @@ def handler(event: Any, context: Any) -> Any:
 @contextlib.contextmanager
 def serve(app: Any) -> Iterator[int]:
     """Serve on a free port of loopback."""
-    config = uvicorn.Config(
-        app, port=0, log_level="warning", server_header=False, date_header=False, lifespan="on"
-    )
+    config = uvicorn.Config(app, port=0, lifespan="on", **SERVER)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
