@@ -13,6 +13,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from app.auth import ClaimRefused, SignedIn, UserRoute, unauthorized
+from app.aws import make_client
 from app.blocking import call
 from app.errors import REFUSALS, unavailable
 from app.routing import make_router
@@ -114,21 +115,15 @@ class CognitoDirectory:
     def _connected(self) -> Any:
         with self._lock:
             if self._client is None:
-                # Imported here: 0.4 s that only /userinfo needs.
-                from botocore.config import Config
-                from botocore.session import get_session
-
-                self._client = get_session().create_client(
+                self._client = make_client(
                     "cognito-idp",
-                    region_name=self._region,
+                    region=self._region,
                     endpoint_url=self._endpoint_url,
+                    connect_timeout=1,
+                    read_timeout=READ_SECONDS,
+                    attempts=2,
+                    connections=40,
                     **self._credentials,
-                    config=Config(
-                        connect_timeout=1,
-                        read_timeout=READ_SECONDS,
-                        retries={"mode": "standard", "total_max_attempts": 2},
-                        max_pool_connections=40,
-                    ),
                 )
             return self._client
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +51,22 @@ def dynamodb_endpoint(request: pytest.FixtureRequest, _no_network: None) -> Iter
     server.stop()
 
 
+class SharedSession:
+    """That session to the app, which may do with its own as it likes."""
+
+    def __init__(self, session: boto3.session.Session) -> None:
+        self._session = session._session
+
+    def get_component(self, name: str) -> Any:
+        return copy(self._session.get_component(name))
+
+    def create_client(self, *args: Any, **kwargs: Any) -> Any:
+        return self._session.create_client(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)  # moto, in this process, uses it too
+
+
 @pytest.fixture(scope="session")
 def aws_session(_no_network: None) -> boto3.session.Session:
     """One session for all tests: each new one reads its data files for a tenth of a second."""
@@ -59,7 +76,7 @@ def aws_session(_no_network: None) -> boto3.session.Session:
 @pytest.fixture
 def one_session(aws_session: boto3.session.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stores use that session instead of making their own."""
-    monkeypatch.setattr("botocore.session.get_session", lambda: aws_session._session)
+    monkeypatch.setattr("botocore.session.get_session", lambda: SharedSession(aws_session))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 
 from app.userinfo import CACHE_SECONDS, CACHE_USERS, CognitoDirectory, DirectoryUnavailable
 from tests.api import FakeDirectory, SignIn, challenge, refusal
+from tests.store_fixtures import SharedSession
 from tests.tokens import ABSENT, POOL_ID, SUB, Pool
 
 # --- the route --------------------------------------------------------------------------------
@@ -138,12 +139,12 @@ def cognito(
 ) -> Iterator[CognitoDirectory]:
     clients = []
 
-    class Session:
+    class Session(SharedSession):
         def create_client(self, *args: Any, **kwargs: Any) -> Any:
-            clients.append(aws_session.client(*args, **kwargs))
+            clients.append(super().create_client(*args, **kwargs))
             return clients[-1]
 
-    monkeypatch.setattr("botocore.session.get_session", Session)
+    monkeypatch.setattr("botocore.session.get_session", lambda: Session(aws_session))
     yield CognitoDirectory(
         POOL_ID, region="eu-central-1", endpoint_url=pool_server.url, clock=lambda: clock[0]
     )

@@ -237,15 +237,33 @@ def package(
     runtime: Annotated[str, typer.Option(help="Lambda's Python, on which this must run")] = "",
     architecture: Annotated[str, typer.Option(help="x86_64 or arm64")] = "x86_64",
     project: Annotated[Path, typer.Option(help="The checkout", exists=True)] = Path(),
+    bucket: Annotated[
+        str | None, typer.Option(help="Upload it there too, and write build/template.yaml")
+    ] = None,
 ) -> None:
     """Make what the function's zip holds, from the hash-pinned requirements and the app."""
-    from app.local.deploy import RUNTIME, PackageError, make_package
+    from app.local.deploy import (
+        CODE,
+        RUNTIME,
+        PackageError,
+        find_aws,
+        make_package,
+        upload_package,
+    )
 
+    if bucket == "":  # a variable of the shell's that is not set
+        _stop("--bucket: the name is empty")
+    if bucket and folder.resolve() != (project / CODE).resolve():
+        _stop(f"--bucket uploads what template.yaml names: {project / CODE}, not {folder}")
     runtime = runtime or RUNTIME
     if runtime != "{}.{}".format(*sys.version_info):
         _stop(f"For its bytecode: uv run --isolated --python {runtime} notegate package")
     try:
+        aws = find_aws() if bucket else ""  # before the slow part
         make_package(folder, project=project, architecture=architecture)
+        if bucket:
+            template = upload_package(bucket, project=project, aws=aws)
+            typer.echo(f"{template} is ready to be deployed; its code is in {bucket}")
     except PackageError as error:
         _stop(str(error))
 

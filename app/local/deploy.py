@@ -19,6 +19,12 @@ BEGIN, END = "# definition: begin\n", "# definition: end\n"
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 """Lambda's architectures as uv names them; its Amazon Linux 2023 has glibc 2.34."""
 
+CODE = Path("build/function")
+"""What ``template.yaml`` names as the function's code, beside it in the checkout."""
+
+UPLOAD_SECONDS = 300
+"""How long the AWS CLI may take to upload the zip."""
+
 RUNTIME = "3.13"
 """The function's version of Python, as ``template.yaml`` and ``Dockerfile`` have it."""
 
@@ -51,7 +57,10 @@ def template_definition() -> dict[str, Any]:
     made = api_definition(
         create_app(settings, store=nowhere),
         user_pool_arn="${UserPool.Arn}",
-        function_arn="${Function.Arn}:live",
+        # By its name, and not by Function.Arn: the function knows the app client, and that knows
+        # the API's address, so an API that waited for the function would be a circle.
+        function_arn="arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
+        "${AWS::StackName}:live",
         region="${AWS::Region}",
         cors_allow_origins=("${CorsAllowOrigin}",),
     )
@@ -111,15 +120,52 @@ def make_package(folder: Path, *, project: Path, architecture: str) -> None:
     _run(sys.executable, *compiled, "-s", str(folder), "-p", "/var/task", str(folder))
 
 
-def _run(*command: str) -> None:
-    done = subprocess.run(  # noqa: S603 - uv, and this interpreter
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        # A process of pytest's would otherwise leave its measurements in the package.
-        env={k: v for k, v in os.environ.items() if not k.startswith("COV")},
-    )
+def find_aws() -> str:
+    """Return the AWS CLI's path: the one beside this interpreter, or else the one on the path.
+
+    Raises:
+        PackageError: there is none.
+    """
+    aws = shutil.which("aws", path=Path(sys.executable).parent) or shutil.which("aws")
+    if aws is None:
+        raise PackageError("there is no aws on the path: the upload needs the AWS CLI")
+    return aws
+
+
+def upload_package(bucket: str, *, project: Path, aws: str) -> Path:
+    """Upload the package in ``CODE``; return the template that names it in the bucket.
+
+    The AWS CLI does it, with its own settings: profile, region, endpoints.
+
+    Args:
+        bucket: the bucket's name.
+        project: the folder with ``template.yaml``; the other one is written into its ``build``.
+        aws: the AWS CLI.
+
+    Raises:
+        PackageError: it cannot do it, and the message is its own; or it takes too long.
+    """
+    template = project / "build/template.yaml"
+    template.unlink(missing_ok=True)  # after a failure, an older one would deploy older code
+    package = (aws, "cloudformation", "package", "--s3-bucket", bucket)
+    files = ("--template-file", str(project / "template.yaml"))
+    _run(*package, *files, "--output-template-file", str(template), seconds=UPLOAD_SECONDS)
+    return template
+
+
+def _run(*command: str, seconds: float | None = None) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 - uv, the AWS CLI, and this interpreter
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+            # A process of pytest's would otherwise leave its measurements in the package.
+            env={k: v for k, v in os.environ.items() if not k.startswith("COV")},
+        )
+    except subprocess.TimeoutExpired:
+        raise PackageError(f"{' '.join(command)}:\nstopped after {seconds} seconds") from None
     if done.returncode != 0:
         raise PackageError(f"{' '.join(command)}:\n{done.stderr.strip()}")
 

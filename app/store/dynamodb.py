@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
+from app.aws import make_client
 from app.store.base import (
     ALWAYS,
     MAX_NOTE_ID,
@@ -125,20 +126,14 @@ class DynamoNotes:
     def _client(self) -> Any:
         with self._connecting:
             if self._connected is None:
-                # Not by way of boto3: its own part is 0.2 s of a cold start, and none is needed.
-                from botocore.config import Config
-                from botocore.session import get_session
-
-                self._connected = get_session().create_client(
+                self._connected = make_client(
                     "dynamodb",
-                    region_name=self._region or None,
+                    region=self._region or None,
                     endpoint_url=self._endpoint_url,
-                    config=Config(
-                        connect_timeout=_CONNECT_SECONDS,
-                        read_timeout=_READ_SECONDS,
-                        retries={"mode": "standard", "total_max_attempts": 1},  # see _Call
-                        max_pool_connections=50,
-                    ),
+                    connect_timeout=_CONNECT_SECONDS,
+                    read_timeout=_READ_SECONDS,
+                    attempts=1,  # see _Call
+                    connections=50,
                 )
             return self._connected
 

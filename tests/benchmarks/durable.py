@@ -17,6 +17,7 @@ from tests.benchmarks.world import World, text_of
 CLIENTS = 8
 ONE = "bare sqlite3, one writer"
 MANY = "bare sqlite3, 8 writers"
+NOTHING = "ours, storing nothing: HTTP, token and rules alone"
 
 _PUT = "REPLACE INTO notes (user_id, note_id, note, updated_at, version) VALUES (?, ?, ?, ?, ?)"
 _POST = """
@@ -31,19 +32,30 @@ def measure(world: World, *, quick: bool) -> list[Measure]:
     seconds, rounds = (1, 2) if quick else (4, 7)
     script = world.folder / "post.lua"
     script.write_text(_POST % text_of(1))
-    ours, one, many = [], [], []
+    ours, nothing, one, many = [], [], [], []
     file = world.folder / "posts.db"
-    with uvicorn(world, "app.main:app", NOTES_STORE=f"sqlite:///{file}") as door:
+    variables = {"NOTES_STORE": f"sqlite:///{file}"}
+    storeless = "tests.benchmarks.peers.ours_storeless:app"
+    with (
+        uvicorn(world, "app.main:app", **variables) as door,
+        uvicorn(world, storeless, **variables) as idle_door,
+    ):
         wrk(door, 1, CLIENTS, script)
+        wrk(idle_door, 1, CLIENTS, script)
         for number in range(rounds):
             ours.append(wrk(door, seconds, CLIENTS, script)[0])
+            nothing.append(wrk(idle_door, seconds, CLIENTS, script)[0])
             one.append(_bare(world.folder / f"one-{number}.db", seconds, 1))
             many.append(_bare(world.folder / f"many-{number}.db", seconds, CLIENTS))
     result = Measure(
         "7",
         f"durable POST /notes on SQLite, a second, {CLIENTS} clients",
         Value.of(ours, "1/s"),
-        {ONE: Value.of(one, "1/s"), MANY: Value.of(many, "1/s")},
+        {
+            NOTHING: Value.of(nothing, "1/s"),
+            ONE: Value.of(one, "1/s"),
+            MANY: Value.of(many, "1/s"),
+        },
         remarks={"ours": "many writes share a commit"},
     )
     result.at_least(0.6, ONE)

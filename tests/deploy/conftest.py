@@ -15,6 +15,7 @@ import pytest
 from app.adapter import Event
 from tests.deploy.runtime_api import Environment
 from tests.deploy.stack import (
+    BIN,
     DEPLOY,
     KEYS,
     NOT_IN_MOTO,
@@ -23,6 +24,7 @@ from tests.deploy.stack import (
     REGION,
     STACK,
     TEMPLATE,
+    UV,
     Resolver,
     run,
     translate,
@@ -30,8 +32,6 @@ from tests.deploy.stack import (
 from tests.doors import rest_event
 from tests.store_fixtures import create_table
 from tests.tokens import CLIENT_ID, POOL_ID, Pool
-
-API_URL = "https://abcdefghij.execute-api.eu-central-1.amazonaws.com/prod"
 
 StartFunction = Callable[..., Environment]
 """``start_function(VARIABLE="value", …)``: an environment that ends with the test."""
@@ -69,6 +69,7 @@ class Stack:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_PAGER": "",
+            "PATH": f"{folder / 'tools'}:{BIN}:{os.environ['PATH']}",
         }
         self._session = boto3.session.Session()
         self._clients: dict[str, Any] = {}
@@ -107,11 +108,13 @@ class Stack:
         return {name: each["Value"] for name, each in outputs.items()}
 
     def _packaged(self) -> dict[str, Any]:
-        """Package the template with the AWS CLI, and translate what comes out."""
-        code = self.folder / "build/function"
-        code.mkdir(parents=True)
-        (code / "handler.py").write_text("# stands for the code\n")
+        """Package and upload with the README's command, and translate what comes out."""
+        (self.folder / "app").mkdir()
+        (self.folder / "app/handler.py").write_text("# stands for the code\n")
         (self.folder / "template.yaml").write_text(TEMPLATE.read_text())
+        (self.folder / "tools").mkdir()
+        (self.folder / "tools/uv").write_text(UV)
+        (self.folder / "tools/uv").chmod(0o755)
         bucket = f"code-{self.folder.name}"
         place = {"LocationConstraint": REGION}
         self.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
@@ -119,8 +122,13 @@ class Stack:
         return translate((self.folder / "build/template.yaml").read_text())
 
     def create(self) -> None:
-        """Make everything, in CloudFormation what moto's knows of it."""
+        """Make everything, in CloudFormation what moto's knows of it.
+
+        Its order, too, is one in which CloudFormation could do it.
+        """
         self._create_pool()
+        self._create_api()
+        self._create_client()
         resources = self.template["Resources"]
         cut = dict(self.template)
         cut["Resources"] = {
@@ -135,32 +143,35 @@ class Stack:
         made = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
         self.known |= {each["LogicalResourceId"]: each.get("PhysicalResourceId") for each in made}
         # Only now is there a key set. What is not said again stays as it was.
-        environ = {**self.environ, "KeySetUrl": self.key_set_url, "ApiUrl": API_URL}
+        environ = {**self.environ, "KeySetUrl": self.key_set_url}
         run(DEPLOY + KEYS, environ=environ, folder=self.folder)
-        self._create_api()
+        self._create_stage()
 
     def _create_pool(self) -> None:
         cognito = self.client("cognito-idp")
         wanted = self.resource("UserPool")
         pool = cognito.create_user_pool(PoolName=STACK, **wanted)["UserPool"]
         self.known |= {"UserPool": pool["Id"], "UserPool.Arn": pool["Arn"]}
-        wanted = self.resource("UserPoolClient")
-        client = cognito.create_user_pool_client(ClientName=STACK, **wanted)["UserPoolClient"]
-        self.known["UserPoolClient"] = client["ClientId"]
         wanted = self.resource("UserPoolDomain")
         cognito.create_user_pool_domain(**wanted)
         self.known["UserPoolDomain"] = wanted["Domain"]
 
     def _create_api(self) -> None:
-        """Give the API its methods, and deploy them to the stage."""
-        function = self.client("lambda").get_function(FunctionName=self.known["Function"])
-        self.known["Function.Arn"] = function["Configuration"]["FunctionArn"]
+        body = json.dumps(self.definition).encode()
+        made = self.client("apigateway").import_rest_api(failOnWarnings=True, body=body)
+        self.known["Api"] = made["id"]
+
+    def _create_client(self) -> None:
+        wanted = self.resource("UserPoolClient")
+        made = self.client("cognito-idp").create_user_pool_client(ClientName=STACK, **wanted)
+        self.known["UserPoolClient"] = made["UserPoolClient"]["ClientId"]
+
+    def _create_stage(self) -> None:
+        """Deploy the API's methods to the stage."""
         groups = self.client("logs").describe_log_groups(logGroupNamePrefix="/aws/apigateway/")
         (group,) = groups["logGroups"]
         self.known["ApiLogs.Arn"] = group["arn"]
         api = self.client("apigateway")
-        body = json.dumps(self.definition).encode()
-        api.put_rest_api(restApiId=self.known["Api"], mode="overwrite", body=body)
         deployment = api.create_deployment(restApiId=self.known["Api"])["id"]
         for name, each in self.template["Resources"].items():
             if each["Type"] == "AWS::ApiGateway::Deployment":
@@ -175,17 +186,17 @@ class Stack:
 
 
 def _named() -> dict[str, Any]:
-    """Names for what is not made: enough to resolve the definition."""
+    """Names for what is not made: enough to resolve the definition and the app client."""
     return {
+        "Api": "abcdefghij",
         "UserPool": POOL_ID,
         "UserPool.Arn": f"arn:aws:cognito-idp:{REGION}:123456789012:userpool/{POOL_ID}",
-        "Function.Arn": f"arn:aws:lambda:{REGION}:123456789012:function:{STACK}",
     }
 
 
 @pytest.fixture(scope="session")
 def translated(dynamodb_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack before anything is made: packaged by the AWS CLI, translated by SAM."""
+    """The stack before anything is made: packaged and uploaded, translated by SAM."""
     stack = Stack(dynamodb_endpoint, tmp_path_factory.mktemp("checkout"))
     stack.known |= _named()
     yield stack

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from app.local.deploy import RUNTIME
+
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
 BIN = Path(sys.executable).parent
@@ -31,7 +33,8 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 NOT_IN_MOTO = (
-    "AWS::ApiGateway::Deployment",  # it does, but not the Body of the API that is deployed
+    "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::RestApi",  # it does, but not its Body
     "AWS::ApiGateway::Stage",
     "AWS::Cognito::UserPool",
     "AWS::Cognito::UserPoolClient",
@@ -39,20 +42,21 @@ NOT_IN_MOTO = (
     "AWS::Lambda::Alias",
 )
 
-PACKAGE = (
-    'aws cloudformation package --template-file template.yaml --s3-bucket "$Bucket" '
-    "--output-template-file build/template.yaml"
-)
+PACKAGE = f'uv run --isolated --python {RUNTIME} notegate package --bucket "$Bucket"'
 DEPLOY = (
     f"aws cloudformation deploy --template-file build/template.yaml --stack-name {STACK} "
     "--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --parameter-overrides "
 )
 PARAMETERS = {"Stage": "prod", "CorsAllowOrigin": "https://notes.example.com"}
-KEYS = (
-    'Jwks="$(curl -sf "$KeySetUrl")" LogoutUrls="$ApiUrl/"'
-    ' CallbackUrls="$ApiUrl/auth/callback,$ApiUrl/docs/oauth2-redirect"'
-)
+KEYS = 'Jwks="$(curl -sf "$KeySetUrl")"'
 """The README's commands, as they are run here: SAM's part, between the two, is ``translate``."""
+
+UV = """#!/bin/sh
+if [ "$1" = run ]; then shift 4; exec "$@" --runtime {}.{}; fi
+while [ "$1" != --target ]; do shift; done
+mkdir -p "$2/botocore/data"
+""".format(*sys.version_info)
+"""Stands for uv: what it runs, it runs in this environment, and it installs nothing."""
 
 _VARIABLE = re.compile(r"\$\{([\w:.]+)\}")
 _NOTHING: Any = object()
@@ -153,11 +157,11 @@ class Resolver:
 
 
 def run(command: str, *, environ: Mapping[str, str], folder: Path) -> str:
-    """Run a command line with the real AWS CLI; return what it says."""
+    """Run a command line; return what it says."""
     done = subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=folder,
-        env={**environ, "PATH": f"{BIN}:{environ['PATH']}"},
+        env=environ,
         capture_output=True,
         text=True,
         check=False,

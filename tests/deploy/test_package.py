@@ -1,4 +1,4 @@
-"""The zip: what ``notegate package`` makes, its size, and the function that starts from it."""
+"""The zip: what ``notegate package`` makes and uploads, and the function that starts from it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from app.adapter import Event
 from app.local.cli import cli
-from app.local.deploy import PLATFORMS, RUNTIME, SERVICES, PackageError, make_package
+from app.local.deploy import CODE, PLATFORMS, RUNTIME, SERVICES, PackageError, make_package
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.runtime_api import Environment
 from tests.test_packaging import pins
@@ -53,6 +54,108 @@ def test_what_cannot_be_packaged_is_said_with_uvs_own_words(tmp_path: Path) -> N
     assert "--require-hashes" in done.output
     with pytest.raises(PackageError):
         make_package(tmp_path / "x", project=tmp_path, architecture="x86_64")
+
+
+# --- its upload ------------------------------------------------------------------------------
+
+Aws = Callable[..., None]
+"""``aws(script, folder)``: put a stand-in for the AWS CLI into that folder of the checkout."""
+
+
+@pytest.fixture
+def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """A checkout to be in: its package is made at once, and there is no AWS CLI but stand-ins."""
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/template.yaml").write_text("an older one\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("app.local.deploy.make_package", lambda folder, **_: folder.mkdir())
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "environment/python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+
+    def put(script: str, folder: str = "environment") -> None:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "aws").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / folder / "aws").chmod(0o755)
+
+    return put
+
+
+def upload(*arguments: str, bucket: str = "code") -> Result:
+    runtime = "{}.{}".format(*sys.version_info)
+    return CliRunner().invoke(
+        cli, ["package", *arguments, "--runtime", runtime, "--bucket", bucket]
+    )
+
+
+SAYS_ALL = 'echo "$AWS_PROFILE: $*" >build/template.yaml'
+
+
+@pytest.mark.parametrize("folder", ["environment", "path"])
+def test_the_aws_cli_uploads_it_with_its_own_settings(
+    aws: Aws, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    aws(SAYS_ALL, folder)
+    done = upload()
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "build/template.yaml is ready to be deployed; its code is in code" in done.stdout
+    assert Path("build/template.yaml").read_text() == (
+        "work: cloudformation package --s3-bucket code --template-file template.yaml"
+        " --output-template-file build/template.yaml\n"
+    )
+    assert CODE.is_dir()
+
+
+def test_the_aws_cli_beside_the_interpreter_comes_first(aws: Aws) -> None:
+    aws("exit 1", "path")
+    aws(SAYS_ALL, "environment")
+    assert upload().exit_code == 0
+
+
+def test_without_a_bucket_nothing_is_uploaded(aws: Aws) -> None:
+    aws("exit 1")
+    done = CliRunner().invoke(cli, ["package", "--runtime", "{}.{}".format(*sys.version_info)])
+    assert (done.exit_code, done.output) == (0, "")
+    assert Path("build/template.yaml").read_text() == "an older one\n"
+
+
+def test_without_an_aws_cli_it_says_so_before_the_slow_part(aws: Aws) -> None:
+    done = upload()
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "the upload needs the AWS CLI" in done.stderr
+    assert not CODE.exists()
+
+
+def test_what_cannot_be_uploaded_is_said_with_the_aws_clis_own_words(aws: Aws) -> None:
+    aws("echo 'S3 Bucket does not exist.' >&2; exit 255")
+    done = upload()
+    assert done.exit_code == 1
+    assert "cloudformation package" in done.stderr
+    assert done.stderr.endswith("\nS3 Bucket does not exist.\n")
+    assert "Traceback" not in done.output
+    # And nobody deploys what an earlier one has uploaded.
+    assert not Path("build/template.yaml").exists()
+
+
+def test_an_upload_without_end_is_stopped(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.local.deploy.UPLOAD_SECONDS", 0.2)
+    aws("exec /bin/sleep 60")
+    done = upload()
+    assert done.exit_code == 1
+    assert done.stderr.endswith("\nstopped after 0.2 seconds\n")
+
+
+def test_only_what_the_template_names_is_uploaded(aws: Aws) -> None:
+    aws(SAYS_ALL)
+    elsewhere = upload("elsewhere")
+    assert elsewhere.exit_code == 1
+    assert "build/function, not elsewhere" in elsewhere.stderr
+    nowhere = upload(bucket="")
+    assert (nowhere.exit_code, nowhere.stderr) == (1, "--bucket: the name is empty\n")
+    assert not CODE.exists()
+
+
+# --- what is in it ---------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

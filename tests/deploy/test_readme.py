@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from app.local.deploy import RUNTIME
 from tests.deploy.stack import DEPLOY, KEYS, PACKAGE, PARAMETERS, ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -29,7 +28,6 @@ def test_it_has_25_lines_at_most() -> None:
 def test_its_commands_are_the_tested_ones() -> None:
     given = " ".join(f"{name}={value}" for name, value in PARAMETERS.items())
     assert commands() == [
-        f"uv run --isolated --python {RUNTIME} notegate package",
         PACKAGE,
         DEPLOY + given,
         DEPLOY + KEYS,

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import yaml
 
+from app.hosted import HostedEndpoints
 from app.local.deploy import RUNTIME, template_definition, with_definition
+from app.session import Place
 from app.settings import Settings, load_settings
-from tests.deploy.conftest import API_URL, Stack
+from tests.deploy.conftest import Stack
 from tests.deploy.stack import PARAMETERS, STACK, TEMPLATE, Resolver
 from tests.tokens import Pool
 
@@ -35,13 +41,15 @@ def test_the_definition_in_the_template_is_the_one_of_this_code() -> None:
 def test_the_definition_in_the_template_names_resources_only_by_functions() -> None:
     text = json.dumps(template_definition())
     assert set(re.findall(r"\$\{([^}]+)\}", text)) == {
+        "AWS::AccountId",
+        "AWS::Partition",
         "AWS::Region",
+        "AWS::StackName",
         "CorsAllowOrigin",
-        "Function.Arn",
         "UserPool.Arn",
     }
-    # Each in a function of its own, or CloudFormation would not look at it.
-    assert text.count("${") == text.count('{"Fn::Sub"') + text.count(":lambda:path/")
+    # Each within a function, or CloudFormation would not look at it.
+    assert text.count('{"Fn::Sub": ') == len(re.findall(r'"[^"]*\$\{[^"]*"', text))
     assert not re.search(r"arn:aws:cognito-idp|123456789012", text)
 
 
@@ -104,6 +112,70 @@ def test_there_is_one_function_one_api_and_one_stage(translated: Stack) -> None:
     }
 
 
+def dependencies(template: dict[str, Any]) -> dict[str, set[str]]:
+    """Say for every resource which others CloudFormation makes before it."""
+    resources = template["Resources"]
+    return {
+        name: {each.partition(".")[0] for each in named(resource)} & set(resources)
+        for name, resource in resources.items()
+    }
+
+
+def named(value: Any) -> Iterator[str]:
+    """What a resource names: resources, some with an attribute, and whatever else."""
+    if isinstance(value, list):
+        for each in value:
+            yield from named(each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key == "Ref":
+                yield each
+            elif key == "Fn::GetAtt":
+                yield each if isinstance(each, str) else each[0]
+            elif key == "DependsOn":
+                yield from as_list(each)
+            elif key == "Fn::Sub":
+                yield from re.findall(r"\$\{([^!}]+)\}", each if isinstance(each, str) else each[0])
+                yield from named(each)
+            else:
+                yield from named(each)
+
+
+@slow
+def test_no_resource_waits_for_itself(translated: Stack) -> None:
+    found = dependencies(translated.template)
+    order = list(TopologicalSorter(found).static_order())
+    assert set(order) == set(translated.template["Resources"])
+    # The longest way, and why the API may not wait for the function.
+    way = ("UserPool", "Api", "UserPoolClient", "Function", "FunctionPermission")
+    assert sorted(way, key=order.index) == list(way)
+    assert "UserPoolClient" in found["Function"]
+    assert "Api" in found["UserPoolClient"]
+
+
+@slow
+@pytest.mark.parametrize(
+    "waits",
+    [
+        pytest.param({"Ref": "Function"}, id="Ref"),
+        pytest.param({"Fn::GetAtt": ["Function", "Arn"]}, id="GetAtt"),
+        pytest.param({"Fn::GetAtt": "Function.Arn"}, id="GetAtt in one"),
+        pytest.param({"Fn::Sub": "functions/${Function.Arn}:live/invocations"}, id="Sub"),
+        pytest.param({"Fn::Sub": ["${x}", {"x": [{"Ref": "Function"}]}]}, id="Sub with its own"),
+        pytest.param({"DependsOn": "Function"}, id="DependsOn"),
+        pytest.param({"DependsOn": ["Notes", "Function"]}, id="DependsOn several"),
+    ],
+)
+def test_an_api_that_waited_for_the_function_would_wait_for_itself(
+    translated: Stack, waits: dict[str, Any]
+) -> None:
+    resources = translated.template["Resources"]
+    waiting = {"Resources": {**resources, "Api": {**resources["Api"], "Waits": waits}}}
+    with pytest.raises(CycleError) as refusal:
+        TopologicalSorter(dependencies(waiting)).prepare()
+    assert set(refusal.value.args[1]) == {"Api", "UserPoolClient", "Function"}
+
+
 def statements(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every statement that gives somebody something, wherever it stands."""
     for resource in template["Resources"].values():
@@ -158,6 +230,18 @@ def test_only_this_apis_stage_may_call_the_function(translated: Stack) -> None:
     alias = translated.template["Resources"]["FunctionAliaslive"]["Properties"]["Name"]
     uri = translated.definition["paths"]["/notes"]["get"]["x-amazon-apigateway-integration"]["uri"]
     assert uri.endswith(f":function:{STACK}:{alias}/invocations")
+
+
+@slow
+def test_who_names_addresses_gets_these_and_no_others(translated: Stack) -> None:
+    given = {
+        "CallbackUrls": "https://n.example.com/auth/callback,https://n.example.com/docs/x",
+        "LogoutUrls": "https://n.example.com/",
+    }
+    client = translated.template["Resources"]["UserPoolClient"]["Properties"]
+    made = Resolver(translated.template, given, translated.known).resolve(client)
+    assert made["CallbackURLs"] == given["CallbackUrls"].split(",")
+    assert made["LogoutURLs"] == [given["LogoutUrls"]]
 
 
 @slow
@@ -241,6 +325,20 @@ WithFunctions.add_multi_constructor("!", _tagged)
 # --- what then stands there ------------------------------------------------------------------
 
 
+@slow
+def test_the_first_command_uploads_the_code_and_writes_the_template_that_names_it(
+    translated: Stack,
+) -> None:
+    written = (translated.folder / "build/template.yaml").read_text()
+    template = yaml.load(written, Loader=WithFunctions)  # noqa: S506 - a safe one
+    uri = template["Resources"]["Function"]["Properties"]["CodeUri"]
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    stored = translated.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(stored)) as code:
+        assert "app/handler.py" in code.namelist()
+        assert [name for name in code.namelist() if name.endswith(".pyc")]
+
+
 @pytest.fixture(scope="module")
 def stack(
     dynamodb_endpoint: str, tmp_path_factory: pytest.TempPathFactory, pool: Pool
@@ -296,18 +394,29 @@ def test_the_client_has_no_secret_and_the_flows_that_a_page_needs(stack: Stack) 
         "ALLOW_USER_SRP_AUTH",
     ]
     assert client["AllowedOAuthFlows"] == ["code"]
-    assert client["CallbackURLs"] == ["http://localhost:8000/auth/callback"]
-    assert client["LogoutURLs"] == ["http://localhost:8000/"]
     assert client["PreventUserExistenceErrors"] == "ENABLED"
 
 
 @slow
-def test_the_second_deployment_tells_the_client_where_the_page_is(stack: Stack) -> None:
+def test_the_page_and_the_docs_can_sign_in_and_out_at_once(stack: Stack) -> None:
+    """The app client knows the addresses that these two will name."""
+    client = stack.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=stack.known["UserPool"], ClientId=stack.known["UserPoolClient"]
+    )["UserPoolClient"]
+    url = stack.outputs["ApiUrl"]
+    origin, _, stage = url.rpartition("/")
+    place = Place(HostedEndpoints(stack.outputs["Domain"], "any"), origin, f"/{stage}")
+    docs = urljoin(f"{url}/docs", "docs/oauth2-redirect")
+    assert client["CallbackURLs"] == [place.redirect_uri, docs]
+    assert client["LogoutURLs"] == [place.page]
+
+
+@slow
+def test_the_deployment_of_the_keys_leaves_the_rest_as_it_was(stack: Stack, pool: Pool) -> None:
     (deployed,) = stack.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
     given = {each["ParameterKey"]: each["ParameterValue"] for each in deployed["Parameters"]}
-    for page in ("auth/callback", "docs/oauth2-redirect"):
-        assert f"{API_URL}/{page}" in given["CallbackUrls"]  # moto shows a list its own way
-    assert f"{API_URL}/" in given["LogoutUrls"]
+    assert json.loads(given["Jwks"]) == pool.jwks
+    assert PARAMETERS.items() <= given.items()
 
 
 @slow
@@ -355,6 +464,17 @@ def test_the_function_is_told_of_its_pool_its_table_and_the_keys(
     assert settings.notes_store == f"dynamodb://{stack.known['Notes']}"
     assert settings.cors_allow_origins == (PARAMETERS["CorsAllowOrigin"],)
     settings.refuse_what_aws_must_not_run()
+
+
+@slow
+def test_the_function_has_the_name_by_which_the_api_calls_it(stack: Stack) -> None:
+    function = stack.client("lambda").get_function(FunctionName=stack.known["Function"])
+    alias = stack.template["Resources"]["FunctionAliaslive"]["Properties"]
+    assert alias["FunctionName"] == {"Ref": "Function"}
+    called = f"{function['Configuration']['FunctionArn']}:{alias['Name']}"
+    for method in stack.definition["paths"]["/notes"].values():
+        uri = method["x-amazon-apigateway-integration"]["uri"]
+        assert uri.endswith(f":lambda:path/2015-03-31/functions/{called}/invocations")
 
 
 @slow

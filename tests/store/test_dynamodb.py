@@ -27,7 +27,7 @@ from app.store import (
 from app.store import dynamodb as module
 from app.store.dynamodb_rows import key
 from tests.store.endpoints import Act, Endpoint, Refuse, endpoint
-from tests.store_fixtures import REGION
+from tests.store_fixtures import REGION, SharedSession
 
 ABSENT = Condition(absent=True)
 THROTTLED = Refuse("ProvisionedThroughputExceededException")
@@ -453,7 +453,7 @@ def test_threads_share_one_client(
     def session() -> Any:
         sessions.append(1)
         time.sleep(0.05)
-        return aws_session._session
+        return SharedSession(aws_session)
 
     monkeypatch.setattr("botocore.session.get_session", session)
     with ThreadPoolExecutor(8) as threads:
