@@ -196,7 +196,7 @@ def test_it_holds_the_pins_the_app_and_nothing_else(package: Path) -> None:
     }
     # What is for other platforms or Pythons only is pinned too.
     assert installed <= set(pins()) - {"uvicorn"}
-    assert {"fastapi", "botocore", "mangum", "python-jose", "httpx"} <= installed
+    assert {"fastapi", "botocore", "mangum", "cryptography", "httpx"} <= installed
     assert not (package / "app/local").exists()
     assert {path.name for path in (package / "botocore/data").iterdir() if path.is_dir()} == (
         SERVICES
