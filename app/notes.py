@@ -32,7 +32,7 @@ MAX_NOTE = 256 * 1024
 
 QUICK_PAGE = 100
 """Most notes of a page that a server's event loop waits for, if the store reads at once: 0.4 ms.
-A thread for it costs as much again, and with 32 clients half of all requests a second."""
+A thread for it costs as much again."""
 
 _DIGITS = re.compile(r"[0-9]{1,64}")
 _ETAGS = re.compile(r'\s*(?:W/)?"[!#-~\x80-\xff]*"\s*(?:,\s*(?:W/)?"[!#-~\x80-\xff]*"\s*)*')

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.apigateway.models import APIGatewayBackend
 
 from app.local.deploy import template_definition
 from tests.deploy.conftest import Stack
@@ -160,29 +161,92 @@ def test_the_list_of_what_is_refused_finds_it(
 # --- what API Gateway makes of it ------------------------------------------------------------
 
 
+def import_authorizers(backend: Any, api_id: str, document: dict[str, Any]) -> None:
+    """Do what moto's import leaves out, with moto's own authorizers and methods.
+
+    "x-amazon-apigateway-authorizer object" in API Gateway's guide: a security scheme with that
+    object becomes an authorizer of the scheme's name, and a
+    method is protected by the one that its ``security`` names.
+    """
+    made = {}
+    for name, scheme in document["components"].get("securitySchemes", {}).items():
+        authorizer = scheme["x-amazon-apigateway-authorizer"]
+        places = {"header": "header", "query": "querystring"}
+        made[name] = backend.create_authorizer(
+            api_id,
+            name,
+            authorizer["type"].upper(),
+            provider_arns=authorizer["providerARNs"],
+            auth_type=scheme["x-amazon-apigateway-authtype"],
+            identity_source=f"method.request.{places[scheme['in']]}.{scheme['name']}",
+        )
+    api = backend.get_rest_api(api_id)
+    for path, item in document["paths"].items():
+        for verb, operation in item.items():
+            method = api.get_resource_for_path(path).resource_methods[verb.upper()]
+            method.authorization_type = "NONE"
+            for name, scopes in (operation.get("security") or [{}])[0].items():
+                method.authorization_type = made[name].type
+                method.authorizer_id = made[name].id
+                method.authorization_scopes = scopes
+
+
 @slow
 def test_import_rest_api_takes_it_and_what_reads_back_is_the_definitions(
-    translated: Stack, tmp_path: Path
+    translated: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    real = APIGatewayBackend.put_rest_api
+
+    def put_rest_api(self: Any, function_id: str, api_doc: Any, *args: Any, **kwargs: Any) -> Any:
+        made = real(self, function_id, api_doc, *args, **kwargs)
+        import_authorizers(self, function_id, api_doc)
+        return made
+
+    monkeypatch.setattr(APIGatewayBackend, "put_rest_api", put_rest_api)
     definition = translated.definition
     (tmp_path / "definition.json").write_text(json.dumps(definition))
-    said = run(
-        "aws apigateway import-rest-api --body fileb://definition.json --fail-on-warnings",
-        environ=translated.environ,
-        folder=tmp_path,
-    )
-    api = translated.client("apigateway")
-    api_id = json.loads(said)["id"]
+
+    def aws(command: str) -> Any:
+        command = f"aws apigateway {command}"
+        return json.loads(run(command, environ=translated.environ, folder=tmp_path))
+
+    api = aws("import-rest-api --body fileb://definition.json --fail-on-warnings")["id"]
+
+    (authorizer,) = aws(f"get-authorizers --rest-api-id {api}")["items"]
+    ((name, scheme),) = definition["components"]["securitySchemes"].items()
+    assert authorizer["name"] == name
+    assert authorizer["type"] == "COGNITO_USER_POOLS"
+    assert authorizer["providerARNs"] == scheme["x-amazon-apigateway-authorizer"]["providerARNs"]
+    assert authorizer["providerARNs"] == [translated.known["UserPool.Arn"]]
+    assert authorizer["identitySource"] == "method.request.header.Authorization"
+
+    resources = aws(f"get-resources --rest-api-id {api} --embed methods --limit 500")["items"]
     made = {
-        (resource["path"], verb.lower()): method["methodIntegration"]
-        for resource in api.get_resources(restApiId=api_id, embed=["methods"], limit=500)["items"]
+        (resource["path"], verb.lower()): method
+        for resource in resources
         for verb, method in resource.get("resourceMethods", {}).items()
     }
     assert set(made) == {
         (path, verb) for path, item in definition["paths"].items() for verb in item
     }
-    for (path, verb), integration in made.items():
+    protected = set()
+    for (path, verb), method in made.items():
         wanted = definition["paths"][path][verb]["x-amazon-apigateway-integration"]
+        integration = method["methodIntegration"]
         assert integration["type"].lower() == wanted["type"]
         assert integration["httpMethod"] == wanted["httpMethod"]
         assert integration["uri"] == wanted["uri"]
+        if method["authorizationType"] == "COGNITO_USER_POOLS":
+            assert method["authorizerId"] == authorizer["id"]
+            protected.add(f"{verb} {path}")
+        else:
+            assert method["authorizationType"] == "NONE"
+    assert protected == {
+        "delete /notes/{NoteId}",
+        "get /notes",
+        "get /notes/search",
+        "get /notes/{NoteId}",
+        "get /userinfo",
+        "post /notes",
+        "put /notes/{NoteId}",
+    }
