@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
+from functools import wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
 import pytest
+from moto.dynamodb.models import DynamoDBBackend
 from moto.server import ThreadedMotoServer
 
 from app.store import DynamoNotes, NoteStore, SqliteNotes, open_store
@@ -47,8 +51,32 @@ def dynamodb_endpoint(request: pytest.FixtureRequest, _no_network: None) -> Iter
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line per request
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
+    with one_write_at_a_time():
+        yield "http://{}:{}".format(*server.get_host_and_port())
     server.stop()
+
+
+@contextmanager
+def one_write_at_a_time() -> Iterator[None]:
+    """Make moto's writes atomic, as DynamoDB's are.
+
+    moto looks at the condition, and then writes; another of its server's threads may come between,
+    and two writers that both require that there is no such item both succeed.
+    """
+    lock = threading.RLock()
+
+    def atomic(write: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(write)
+        def locked(*args: Any, **kwargs: Any) -> Any:
+            with lock:
+                return write(*args, **kwargs)
+
+        return locked
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("put_item", "update_item", "delete_item", "transact_write_items"):
+            patch.setattr(DynamoDBBackend, name, atomic(getattr(DynamoDBBackend, name)))
+        yield
 
 
 class SharedSession:
