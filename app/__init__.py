@@ -3,9 +3,11 @@
 Where to read first::
 
     settings            every environment variable
-    auth/               who is calling?     jwks ← tokens ← current_user
+    aws, cold_start     AWS's clients; what shortens a cold start
+    auth/               who is calling?     fetch ← jwks ← tokens ← current_user; refusals
     store/              where are the notes?     base ← sqlite, dynamodb
     errors, blocking    the one error shape; how to call what blocks
+    routing             how a module's routes become the app's
     address, hosted     where a request came in; Cognito's hosted endpoints
     notes, userinfo     the API
     session, page       signing in by browser, and the page for people (web/)

@@ -1,7 +1,6 @@
 """What shortens a cold start in Lambda. Imported there before everything else, and no-one else's.
 
-Each line was measured (``python -m tests.benchmarks --only cold``); together they are a quarter of
-the time from a new process to its first answer.
+Measured by ``python -m tests.benchmarks --only cold``. In no other process does it do anything.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import gc
 import os
 import sys
 
+# As settings.running_in_lambda, which cannot be asked yet: settings import Pydantic.
 _IN_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME" in os.environ or "AWS_LAMBDA_RUNTIME_API" in os.environ
 
 
@@ -34,9 +34,10 @@ def begin() -> None:
 
 
 def end() -> None:
-    """Everything is imported: from now on garbage is collected, among what comes only."""
-    gc.freeze()
-    gc.enable()
+    """Collect garbage from now on, among what comes only; everything else is imported."""
+    if _IN_LAMBDA:
+        gc.freeze()
+        gc.enable()
 
 
 if _IN_LAMBDA:  # pragma: no cover - in a process of its own (tests/deploy)

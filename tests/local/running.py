@@ -49,6 +49,14 @@ class Running:
         """All that stands on its terminal."""
         return self._log.read_text()
 
+    def said(self, text: str) -> str:
+        """Return that once ``text`` stands there: a line is written after its answer is sent."""
+        deadline = time.monotonic() + 10
+        while text not in self.log:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
+        return self.log
+
     def client(self, token: str = "") -> httpx2.Client:
         """Return an HTTP client; with a token, a signed-in one."""
         headers = {"Authorization": token} if token else {}

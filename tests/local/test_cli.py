@@ -184,7 +184,7 @@ def test_anybodys_api_is_served_throttled_and_its_events_are_shown(tmp_path: Pat
             assert client.get("/v1/x?y=1").json() == [{"colour": "blue=green"}, "/x"]
             assert client.get("/x").status_code == 200
             assert client.get("/x").json() == {"message": "Too Many Requests"}
-        assert running.log.splitlines()[1:] == ["GET 200", "GET 200", "GET 429"]
+        assert running.said("429\n").splitlines()[1:] == ["GET 200", "GET 200", "GET 429"]
         found = list(read(running.url))
         assert [each["event"]["path"] for each in found] == ["/x", "/x"]
         assert "a.b.c" not in json.dumps(found)
