@@ -339,7 +339,7 @@ def test_the_first_command_uploads_the_code_and_writes_the_template_that_names_i
         assert [name for name in code.namelist() if name.endswith(".pyc")]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a module's is made again when another module came between
 def stack(
     dynamodb_endpoint: str, tmp_path_factory: pytest.TempPathFactory, pool: Pool
 ) -> Iterator[Stack]:
