@@ -40,7 +40,7 @@ ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
 
 
 class _Handler(BaseHTTPRequestHandler):
-    patience = threading.Event()
+    server: _Server
 
     def do_GET(self) -> None:
         # To a proxy, the whole address is the path.
@@ -52,22 +52,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         with contextlib.suppress(ConnectionError):
             self.wfile.write(body)
-            while self.path == "/dripping" and not self.patience.wait(0.05):
+            while self.path == "/dripping" and not self.server.over.wait(0.05):
                 self.wfile.write(b" ")
         if self.path == "/slow":
-            self.patience.wait(20)
+            self.server.over.wait(20)
 
     def log_message(self, *args: object) -> None: ...
 
 
 class _Server(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.over = threading.Event()  # nobody is kept waiting any longer
+
     def handle_error(self, *_: object) -> None: ...  # a client that does not trust it goes away
 
 
 @contextlib.contextmanager
 def serving(context: ssl.SSLContext | None = None) -> Iterator[str]:
-    _Handler.patience.clear()
-    server = _Server(("127.0.0.1", 0), _Handler)
+    server = _Server()
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -75,7 +78,7 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[str]:
     try:
         yield f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
     finally:
-        _Handler.patience.set()
+        server.over.set()
         server.shutdown()
         thread.join()
         server.server_close()
