@@ -212,7 +212,10 @@ def test_a_quiet_gateway_starts_one_environment(open_gateway: Open) -> None:
     assert len(threads) == 1
 
 
-def test_events_for_a_quick_handler_share_one_environment(open_gateway: Open) -> None:
+def test_events_for_a_quick_handler_share_one_environment(
+    open_gateway: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "QUICK", 5)  # on a busy machine, too
     threads = set()
 
     def handler(event: Any, context: Any) -> Any:
@@ -222,8 +225,7 @@ def test_events_for_a_quick_handler_share_one_environment(open_gateway: Open) ->
     client = open_gateway(None, handler)
     targets = [f"/{number}" for number in range(200)]
     assert [a.body.decode() for a in together(client, *targets)] == targets
-    # The loop waited for each. A busy machine may make a few of them slow.
-    assert len(threads) <= 2
+    assert len(threads) == 1  # the loop waited for each
 
 
 def test_a_slow_handler_does_not_hold_up_the_others_for_long(open_gateway: Open) -> None:
@@ -236,7 +238,7 @@ def test_a_slow_handler_does_not_hold_up_the_others_for_long(open_gateway: Open)
     together(client, "/first")
     began = time.monotonic()
     assert [a.body.decode() for a in together(client, *targets)] == targets
-    assert time.monotonic() - began < 0.8  # one after the other they take 1.6 s
+    assert time.monotonic() - began < 1.4  # one after the other they take 1.6 s
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.0015, 0.002, 0.0025, 0.005])
@@ -269,8 +271,10 @@ def test_after_slow_events_quick_ones_are_waited_for_again(open_gateway: Open) -
     pool = client.gateway._environments
     together(client, *["/slow"] * 3)
     assert pool._to_skip > 0
-    for _ in range(2 * environments.MAX_UNTRIED):
+    for _ in range(10 * environments.MAX_UNTRIED):
         client("GET", "/quick")
+        if pool._to_skip == 0:
+            break  # a busy machine may make some of them slow
     assert pool._to_skip == 0
 
 
