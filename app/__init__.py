@@ -2,8 +2,9 @@
 
 Where to read first::
 
+    aws                 where this runs; clients of AWS's services
     settings            every environment variable
-    aws, cold_start     AWS's clients; what shortens a cold start
+    cold_start          what shortens a start in Lambda
     auth/               who is calling?     fetch ← jwks ← tokens ← current_user; refusals
     store/              where are the notes?     base ← sqlite, dynamodb
     errors, blocking    the one error shape; how to call what blocks

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from app import docs, errors, notes, page, session, userinfo
 from app.auth import Fetch, KeySet, TokenVerifier, http_fetch
+from app.aws import running_in_lambda
 from app.routing import add_routes
-from app.settings import LOCAL_KID_PREFIX, Settings, running_in_lambda
+from app.settings import LOCAL_KID_PREFIX, Settings
 from app.store import ConditionFailed, NoteStore, StoreUnavailable, open_store
 
 log = logging.getLogger("notegate")

@@ -1,8 +1,18 @@
-"""Clients of AWS's services: botocore's, by the shortest way."""
+"""Where this runs, and clients of AWS's services. Imports nothing that it may not need."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any
+
+
+def running_in_lambda(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process is a Lambda function (its runtime sets these variables).
+
+    Source: "Defined runtime environment variables" in the AWS Lambda developer guide.
+    """
+    return "AWS_LAMBDA_FUNCTION_NAME" in environ or "AWS_LAMBDA_RUNTIME_API" in environ
 
 
 def make_client(
@@ -16,7 +26,7 @@ def make_client(
     connections: int,
     **credentials: Any,
 ) -> Any:
-    """Return a client, which any number of threads may share. Nothing is sent yet.
+    """Return botocore's client, which any number of threads may share. Nothing is sent yet.
 
     Args:
         service: its name in botocore.

@@ -9,8 +9,7 @@ import gc
 import os
 import sys
 
-# As settings.running_in_lambda, which cannot be asked yet: settings import Pydantic.
-_IN_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME" in os.environ or "AWS_LAMBDA_RUNTIME_API" in os.environ
+from app.aws import running_in_lambda
 
 
 def begin() -> None:
@@ -35,10 +34,10 @@ def begin() -> None:
 
 def end() -> None:
     """Collect garbage from now on, among what comes only; everything else is imported."""
-    if _IN_LAMBDA:
+    if running_in_lambda():
         gc.freeze()
         gc.enable()
 
 
-if _IN_LAMBDA:  # pragma: no cover - in a process of its own (tests/deploy)
+if running_in_lambda():  # pragma: no cover - in a process of its own (tests/deploy)
     begin()

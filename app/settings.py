@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from app.aws import running_in_lambda
 
 LOCAL_KID_PREFIX = "notegate-local-"
 """Every signing key of the local pool has a ``kid`` that begins so; AWS never trusts one."""
@@ -32,14 +33,6 @@ class SettingsError(Exception):
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
-
-
-def running_in_lambda(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process is a Lambda function (its runtime sets these variables).
-
-    Source: "Defined runtime environment variables" in the AWS Lambda developer guide.
-    """
-    return "AWS_LAMBDA_FUNCTION_NAME" in environ or "AWS_LAMBDA_RUNTIME_API" in environ
 
 
 def is_loopback(url: str) -> bool:
@@ -274,17 +267,14 @@ def load_settings(*, env_file: str | None = ".env", **values: Any) -> Settings:
     Raises:
         SettingsError: with one line per variable that is missing or wrong.
     """
-    variables = {
-        **_variables_in(env_file),
-        **{name: text for name, text in os.environ.items() if text},
-    }
-    named = {
-        name: variables[name.upper()]
+    variables = _variables_in(env_file)
+    given = {
+        name: text
         for name in Settings.model_fields
-        if variables.get(name.upper())
+        if (text := os.environ.get(name.upper()) or variables.get(name.upper()))
     }
     try:
-        settings = Settings(**{**named, **values})
+        settings = Settings(**{**given, **values})
     except ValidationError as error:
         raise SettingsError([_line(problem) for problem in error.errors()]) from None
     if running_in_lambda():

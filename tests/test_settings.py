@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from app.aws import running_in_lambda
 from app.settings import (
     LOCAL_KID_PREFIX,
     Settings,
     SettingsError,
     is_loopback,
     load_settings,
-    running_in_lambda,
 )
 
 ROOT = Path(__file__).parent.parent

@@ -206,7 +206,7 @@ class _Call:
 
 def _get(call: _Call, owner: str, note_id: int) -> Row:
     answer = call.send("get_item", Key=key(owner, note_id), ConsistentRead=True)
-    return answer.get("Item", {})  # type: ignore[no-any-return]
+    return answer.get("Item", {})  # type: ignore[no-any-return] # untyped
 
 
 def _notes(call: _Call, owner: str, after: int | None, limit: int) -> Generator[Note, None, None]:

@@ -244,7 +244,7 @@ def test_a_user_cannot_be_changed() -> None:
     user = User("student", {"token_use": "id"})
 
     with pytest.raises(AttributeError):
-        user.name = "teacher"  # type: ignore[misc]
+        user.name = "teacher"  # type: ignore[misc] # the point
 
 
 def test_the_menu_offers_what_it_says_and_nothing_twice() -> None:

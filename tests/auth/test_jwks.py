@@ -497,7 +497,7 @@ def test_without_an_event_loop_to_spare_nobody_waits_for_ever(
 
     keys, _ = make(Server(ONE))
     loop = asyncio.new_event_loop()
-    monkeypatch.setattr(jwks.asyncio, "Runner", NoLoop)  # type: ignore[attr-defined]
+    monkeypatch.setattr(jwks.asyncio, "Runner", NoLoop)  # type: ignore[attr-defined] # in place of the real one
     try:
         with pytest.raises(KeysUnavailable):
             loop.run_until_complete(keys.find(ID_KID))

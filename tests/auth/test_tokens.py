@@ -205,7 +205,7 @@ def test_a_verifier_that_would_not_do_what_it_says_is_not_built(
 
 def test_client_ids_must_be_given() -> None:
     with pytest.raises(TypeError):
-        TokenVerifier(KeySet(published), issuer=POOL.issuer, token_use="id")  # type: ignore[call-arg]
+        TokenVerifier(KeySet(published), issuer=POOL.issuer, token_use="id")  # type: ignore[call-arg] # the point
 
 
 def test_unreachable_keys_are_no_refusal() -> None:

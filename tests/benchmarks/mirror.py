@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -29,10 +30,11 @@ def measure(world: World, *, quick: bool) -> list[Measure]:
         env_file=None,
         cognito_user_pool_id=POOL_ID,
         cognito_app_client_id=CLIENT_ID,
+        cognito_jwks=json.dumps(world.pool.jwks),
         notes_store=f"sqlite:///{world.notes_file}",
     )
     app = create_app(settings, fetch_keys=_nobody)
-    app.state.verifier._keys = keys = KeySet(_nobody, preloaded=world.pool.jwks)
+    keys = KeySet(_nobody, preloaded=settings.jwks)
     handler = make_handler(app)
     event = world.event()
     answer = handler(event, None)

@@ -302,7 +302,7 @@ def test_the_same_keys_do_everything(site: Site, new_person: NewPerson) -> None:
 
     def to(name: str, role: str = "button") -> None:
         kind: object = role
-        wanted = person.page.get_by_role(kind, name=name, exact=True)  # type: ignore[arg-type]
+        wanted = person.page.get_by_role(kind, name=name, exact=True)  # type: ignore[arg-type] # one of its literals
         expect(wanted).to_be_visible()
         for _ in range(60):
             if wanted.evaluate("each => each === document.activeElement"):

@@ -67,8 +67,8 @@ def translate(template: str) -> dict[str, Any]:
     with warnings.catch_warnings():
         # It asks for the models of Pydantic 1.
         warnings.simplefilter("ignore")
-        from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
-        from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+        from samtranslator.translator.transform import transform  # type: ignore[import-untyped] # ships no types
+        from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # ships no types
 
         done = transform(yaml_parse(template), {}, None)
     translated: dict[str, Any] = json.loads(json.dumps(done))

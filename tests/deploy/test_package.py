@@ -252,7 +252,7 @@ def test_the_wheel_holds_the_app_and_starts_where_only_the_pins_are(
     package: Path, tmp_path: Path
 ) -> None:
     subprocess.run(
-        ["uv", "--quiet", "build", "--wheel", "--out-dir", tmp_path, ROOT],  # noqa: S607
+        ["uv", "--quiet", "build", "--wheel", "--out-dir", tmp_path, ROOT],  # noqa: S607 uv, from the path
         check=True,
         env={k: v for k, v in os.environ.items() if not k.startswith("COV")},
     )

@@ -90,7 +90,7 @@ class Pools(CognitoIdpBackend):
         for user in pool.users.values():
             if isinstance(user.password, str):
                 identity = pool.short_name + user.username
-                user.password = Password.of(identity, user.password)  # type: ignore[assignment]
+                user.password = Password.of(identity, user.password)  # type: ignore[assignment] # a str to moto
 
 
 def hides_users(client: CognitoIdpUserPoolClient) -> bool:

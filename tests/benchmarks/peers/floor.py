@@ -58,7 +58,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event["httpMethod"] == "POST":
         status, answer = 201, data.add_note(user, json.loads(event["body"])["Note"])
     else:
-        status, answer = 200, data.list_notes(user)  # type: ignore[assignment]
+        status, answer = 200, data.list_notes(user)  # type: ignore[assignment] # a list this time
     return {
         "statusCode": status,
         "headers": {"Content-Type": "application/json"},

@@ -12,7 +12,7 @@ from app import cold_start  # noqa: F401 first, as in app.lambda_handler
 # isort: on
 from app.settings import Settings
 
-Settings.refuse_what_aws_must_not_run = lambda self: None  # type: ignore[method-assign]
+Settings.refuse_what_aws_must_not_run = lambda self: None  # type: ignore[method-assign] # above
 
 from app.lambda_handler import handler  # noqa: E402  after the line above
 

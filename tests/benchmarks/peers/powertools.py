@@ -46,7 +46,7 @@ def authenticate(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -
         )
     except jwt.PyJWTError:
         raise UnauthorizedError("Unauthorized") from None
-    app.append_context(user=claims["cognito:username"])  # type: ignore[no-untyped-call]
+    app.append_context(user=claims["cognito:username"])  # type: ignore[no-untyped-call] # Powertools' own
     return next_middleware(app)
 
 

@@ -478,5 +478,5 @@ def test_without_hosted_endpoints_there_are_none() -> None:
 
     headers = [(b"host", b"localhost")]
     scope = {"type": "http", "method": "GET", "path": "/login", "headers": headers}
-    asyncio.run(server(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(server(scope, None, send))  # type: ignore[arg-type] # never called
     assert sent[0]["status"] == 404

@@ -77,7 +77,7 @@ def test_what_has_ended_stays_ended(start: Start, folder: Path) -> None:
     pool.call("AdminDeleteUser", {"UserPoolId": pool.pool_id, "Username": "student"})
     pool = restarted(start, pool, folder)
     params = {"ClientId": pool.client_id, "AuthFlow": "REFRESH_TOKEN_AUTH"}
-    params["AuthParameters"] = {"REFRESH_TOKEN": tokens["RefreshToken"]}  # type: ignore[assignment]
+    params["AuthParameters"] = {"REFRESH_TOKEN": tokens["RefreshToken"]}  # type: ignore[assignment] # a map among strings
     assert refusal(pool, "InitiateAuth", **params)[1] == "Invalid Refresh Token"
     who = {"UserPoolId": pool.pool_id, "Username": "student"}
     assert refusal(pool, "AdminGetUser", **who)[0] == "UserNotFoundException"

@@ -133,7 +133,7 @@ def test_the_prefix_is_taken_off(scope: dict[str, Any], path: str, raw_path: byt
         seen.append(scope)
 
     given = {"type": "http", **scope}
-    asyncio.run(mount(PREFIX, inner, inner)(given, None, None))  # type: ignore[arg-type]
+    asyncio.run(mount(PREFIX, inner, inner)(given, None, None))  # type: ignore[arg-type] # never called
     assert seen == [{"type": "http", "path": path, "raw_path": raw_path, "root_path": ""}]
 
 
@@ -270,7 +270,7 @@ def test_a_failure_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_other_protocols_are_not_spoken() -> None:
     server = Server(lambda operation, params: {}, lambda pool_id: None)
-    asyncio.run(server({"type": "websocket"}, None, None))  # type: ignore[arg-type]
+    asyncio.run(server({"type": "websocket"}, None, None))  # type: ignore[arg-type] # never called
 
 
 def test_a_secret_is_not_in_the_answer_to_a_wrong_request(served: Served) -> None:

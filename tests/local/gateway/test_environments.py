@@ -109,7 +109,7 @@ HARMFUL: dict[str, Callable[[Any, Any], Any]] = {
     "returns a coroutine": lambda e, c: _coroutine(),
     "returns itself": lambda e, c: _recursive(),
     "returns a trap": lambda e, c: EvilDict(a=1),
-    "takes no arguments": lambda: None,  # type: ignore[dict-item,misc]
+    "takes no arguments": lambda: None,  # type: ignore[dict-item,misc] # the point
     "returns bytes": lambda e, c: b"",
     "returns too much": lambda e, c: {"body": "x" * 6_291_457},
     "returns too much in escapes": lambda e, c: {"body": '"' * 3_145_729},
@@ -164,7 +164,7 @@ def test_a_task_that_refuses_to_end_does_not_keep_the_gateway_open(
 
     def handler(event: Any, context: Any) -> Any:
         loop = asyncio.get_event_loop()
-        loop.shutdown_asyncgens = stubborn  # type: ignore[method-assign]
+        loop.shutdown_asyncgens = stubborn  # type: ignore[method-assign] # the point
         return {}
 
     client = open_gateway(None, handler)
@@ -429,7 +429,7 @@ def test_the_context_object(open_gateway: Open) -> None:
 
 def test_at_least_one_environment() -> None:
     with pytest.raises(ValueError, match="environment"):
-        environments.Environments(lambda e, c: None, None, 0)  # type: ignore[arg-type]
+        environments.Environments(lambda e, c: None, None, 0)  # type: ignore[arg-type] # never called
 
 
 class Clock:

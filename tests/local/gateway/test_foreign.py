@@ -21,7 +21,7 @@ from tests.tokens import Pool
 powertools: Any = APIGatewayRestResolver(strip_prefixes=[])
 
 
-@powertools.get("/orders/<order_id>")  # type: ignore[untyped-decorator,unused-ignore]
+@powertools.get("/orders/<order_id>")  # type: ignore[untyped-decorator,unused-ignore] # Powertools' own
 def order(order_id: str) -> dict[str, Any]:
     event = powertools.current_event
     return {
@@ -33,13 +33,13 @@ def order(order_id: str) -> dict[str, Any]:
     }
 
 
-@powertools.post("/orders")  # type: ignore[untyped-decorator,unused-ignore]
+@powertools.post("/orders")  # type: ignore[untyped-decorator,unused-ignore] # Powertools' own
 def create() -> Response[str]:
     body = json.dumps(powertools.current_event.json_body)
     return Response(201, "application/json", body, headers={"Location": "/orders/1"})
 
 
-@powertools.get("/missing")  # type: ignore[untyped-decorator,unused-ignore]
+@powertools.get("/missing")  # type: ignore[untyped-decorator,unused-ignore] # Powertools' own
 def missing() -> None:
     raise NotFoundError("no such order")
 

@@ -20,12 +20,12 @@ def user() -> str:
     return str(app.current_request.context["authorizer"]["claims"]["cognito:username"])
 
 
-@app.route("/notes", methods=["GET"], authorizer=authorizer)  # type: ignore[untyped-decorator]
+@app.route("/notes", methods=["GET"], authorizer=authorizer)  # type: ignore[untyped-decorator] # Chalice's own
 def list_notes() -> Any:
     return data.list_notes(user())
 
 
-@app.route("/notes", methods=["POST"], authorizer=authorizer)  # type: ignore[untyped-decorator]
+@app.route("/notes", methods=["POST"], authorizer=authorizer)  # type: ignore[untyped-decorator] # Chalice's own
 def add_note() -> Any:
     return Response(data.add_note(user(), app.current_request.json_body["Note"]), status_code=201)
 
